@@ -1,0 +1,7 @@
+"""``python -m ecs_simulator``: the command without an installed entry point."""
+
+import sys
+
+from ecs_simulator.cli import main
+
+sys.exit(main())

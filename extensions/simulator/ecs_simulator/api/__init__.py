@@ -1,0 +1,1 @@
+"""The actions of the API, one file a family. They read parameters, ask the cloud and shape its answers."""

@@ -1,0 +1,31 @@
+"""Which function serves which action."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ecs_simulator.api import assistant, commands, instances, invocations, power, regions
+from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.cloud.cloud import Cloud
+
+Action = Callable[[Cloud, Parameters, str], dict[str, Any]]
+
+
+def _anonymous(action: Callable[[Cloud, Parameters], dict[str, Any]]) -> Action:
+    """An action to which it does not matter who calls."""
+    return lambda cloud, parameters, caller: action(cloud, parameters)
+
+
+ACTIONS: dict[str, Action] = {
+    "DescribeRegions": _anonymous(regions.describe_regions),
+    "DescribeInstances": _anonymous(instances.describe_instances),
+    "DescribeInstanceStatus": _anonymous(instances.describe_instance_status),
+    "RebootInstance": _anonymous(power.reboot_instance),
+    "RebootInstances": _anonymous(power.reboot_instances),
+    "StopInstances": _anonymous(power.stop_instances),
+    "StartInstances": _anonymous(power.start_instances),
+    "DescribeCloudAssistantStatus": _anonymous(assistant.describe_cloud_assistant_status),
+    "RunCommand": commands.run_command,
+    "StopInvocation": _anonymous(commands.stop_invocation),
+    "DescribeInvocations": _anonymous(invocations.describe_invocations),
+    "DescribeInvocationResults": _anonymous(invocations.describe_invocation_results),
+}

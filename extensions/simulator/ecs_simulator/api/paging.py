@@ -1,0 +1,66 @@
+"""Pages: by PageNumber and PageSize, or by NextToken and MaxResults."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.cloud.errors import ApiError, invalid
+
+T = TypeVar("T")
+
+DEFAULT_PAGE = 10
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where the asked-for page lies, and what a response says about it."""
+
+    offset: int
+    size: int
+    number: int
+    total: int
+
+    def cut(self, rows: Sequence[T]) -> Sequence[T]:
+        return rows[self.offset : self.offset + self.size]
+
+    def fields(self) -> dict[str, Any]:
+        end = self.offset + self.size
+        return {
+            "TotalCount": self.total,
+            "PageNumber": self.number,
+            "PageSize": self.size,
+            "NextToken": _token(end) if end < self.total else "",
+        }
+
+
+def read_page(parameters: Parameters, total: int, *, maximum: int) -> Page:
+    """The page that a request asks for; 10 rows unless it says otherwise, never more than ``maximum``."""
+    token = parameters.text("NextToken")
+    if token or parameters.text("MaxResults"):
+        size = min(max(parameters.number("MaxResults", DEFAULT_PAGE), 1), maximum)
+        offset = _offset(token) if token else 0
+        return Page(offset, size, offset // size + 1, total)
+    size = parameters.number("PageSize", DEFAULT_PAGE)
+    number = parameters.number("PageNumber", 1)
+    if not 1 <= size <= maximum:
+        raise invalid("PageSize")
+    if number < 1:
+        raise invalid("PageNumber")
+    return Page((number - 1) * size, size, number, total)
+
+
+def _token(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"offset:{offset}".encode()).decode()
+
+
+def _offset(token: str) -> int:
+    try:
+        word, _colon, number = base64.urlsafe_b64decode(token).decode().partition(":")
+        if word == "offset":
+            return int(number)
+    except (binascii.Error, ValueError):
+        pass
+    raise ApiError(400, "InvalidNextToken", "The specified NextToken is not valid.")

@@ -1,0 +1,126 @@
+"""The command line: ``ecs-simulator serve`` and ``ecs-simulator run``."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from ecs_simulator import __version__
+from ecs_simulator.fleet import MACHINE_KINDS, FleetError, load_fleet
+from ecs_simulator.simulator import Endpoint, Simulator, SimulatorError
+
+# Variables that would give a command other credentials than the simulator's, or send its traffic elsewhere.
+_FOREIGN = (
+    "ALIBABA_CLOUD_SECURITY_TOKEN",
+    "ALIBABA_CLOUD_PROFILE",
+    "ALIBABA_CLOUD_ROLE_ARN",
+    "ALIBABA_CLOUD_CREDENTIALS_URI",
+    "http_proxy",
+    "HTTP_PROXY",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verb == "run" and not options.command:
+        parser.error("run needs a command after --, such as: ecs-simulator run --fleet fleet.yml -- ansible-playbook …")
+    try:
+        status: int = asyncio.run(options.serve(options))
+        return status
+    except (FleetError, SimulatorError) as error:
+        print(f"ecs-simulator: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ecs-simulator",
+        description="A local stand-in for Alibaba Cloud ECS and Cloud Assistant that runs real scripts on "
+        "throw-away machines.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
+    common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
+    common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
+    serve = verbs.add_parser("serve", parents=[common], help="serve until stopped")
+    serve.add_argument("--listen", default="127.0.0.1:0", type=_address, help="host:port (default: %(default)s)")
+    serve.add_argument("--ready-file", type=Path, help="written, as JSON, once it serves")
+    serve.set_defaults(serve=_serve)
+    run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
+    run.set_defaults(serve=_run)
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not host:port")
+    return host or "127.0.0.1", int(port)
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    async def until_stopped(endpoint: Endpoint) -> int:
+        ready = asdict(endpoint) | {"pid": os.getpid()}
+        if options.ready_file:
+            # In one step: whoever waits for the file finds it whole.
+            temporary = options.ready_file.with_name(options.ready_file.name + ".new")
+            temporary.write_text(json.dumps(ready, indent=2) + "\n", encoding="utf-8")
+            temporary.chmod(0o600)
+            temporary.rename(options.ready_file)
+        print(f"ecs-simulator: serving {endpoint.ecs_endpoint}, stop with Ctrl-C", file=sys.stderr, flush=True)
+        await _stop_signal()
+        return 0
+
+    host, port = options.listen
+    return await _while_serving(options, host, port, until_stopped)
+
+
+async def _run(options: argparse.Namespace) -> int:
+    command = options.command[1:] if options.command[0] == "--" else options.command
+
+    async def until_done(endpoint: Endpoint) -> int:
+        environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        # Nothing asks the metadata server for credentials by mistake.
+        environment |= endpoint.environment() | {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+        try:
+            process = await asyncio.create_subprocess_exec(*command, env=environment)
+        except OSError as error:
+            raise SimulatorError(f"cannot run {command[0]}: {error.strerror}") from error
+        loop = asyncio.get_running_loop()
+        # A terminal sends Ctrl-C to the command itself; what others send to us is passed on.
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        loop.add_signal_handler(signal.SIGTERM, process.terminate)
+        status = await process.wait()
+        return status if status >= 0 else 128 - status
+
+    return await _while_serving(options, "127.0.0.1", 0, until_done)
+
+
+async def _while_serving(
+    options: argparse.Namespace, host: str, port: int, work: Callable[[Endpoint], Awaitable[int]]
+) -> int:
+    simulator = Simulator(
+        load_fleet(options.fleet), state_dir=options.state_dir, audit_log=options.audit_log, machine=options.machine
+    )
+    try:
+        return await work(await simulator.start(host, port))
+    finally:
+        await simulator.close()
+
+
+async def _stop_signal() -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,213 @@
+"""The cloud: instances, invocations and the rules between them. No HTTP in here."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecs_simulator.audit import Audit
+from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.cloud.host import Host
+from ecs_simulator.cloud.ids import Ids
+from ecs_simulator.cloud.instance import Instance
+from ecs_simulator.cloud.invocation import Command, Invocation, Task
+from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.machines.base import Machine
+
+# Machines that boot side by side when the simulator starts.
+_BOOTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What a client token was used for, and what came of it."""
+
+    parameters: str
+    response: dict[str, Any]
+
+
+class Cloud:
+    """One account. It implements the agents' :class:`~ecs_simulator.agent.agent.Reports`."""
+
+    def __init__(
+        self, fleet: Fleet, *, clock: Clock, audit: Audit, ids: Ids, make_machine: Callable[[InstanceSpec], Machine]
+    ) -> None:
+        self.fleet = fleet
+        self.clock = clock
+        self.audit = audit
+        self.ids = ids
+        self.hosts: dict[str, Host] = {}
+        self.invocations: dict[str, Invocation] = {}
+        self._tokens: dict[tuple[str, str], _Answered] = {}
+        for number, spec in enumerate(fleet.instances):
+            self._add(spec, number, make_machine(spec))
+
+    def _add(self, spec: InstanceSpec, number: int, machine: Machine) -> None:
+        instance = Instance(
+            spec=spec,
+            private_ip=f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 2}",
+            created=self.clock.time(),
+            tags=dict(spec.tags),
+        )
+        host = Host(
+            instance,
+            machine,
+            clock=self.clock,
+            ids=self.ids,
+            audit=self.audit,
+            reports=self,
+            settings=self.fleet.settings,
+        )
+        host.on_agent_up = self._agent_up
+        self.hosts[spec.id] = host
+
+    async def start(self) -> None:
+        """Boot every machine that the fleet file says is running."""
+        gate = asyncio.Semaphore(_BOOTS_AT_ONCE)
+
+        async def boot(host: Host) -> None:
+            async with gate:
+                await host.power_on()
+                host.instance.started = self.clock.time()
+
+        await asyncio.gather(*(boot(host) for host in self.hosts.values() if host.instance.spec.status == "Running"))
+
+    async def close(self) -> None:
+        """End every machine."""
+        await asyncio.gather(*(host.close() for host in self.hosts.values()))
+
+    # --- regions and instances ---------------------------------------------------------------------------------
+
+    def require_region(self, region_id: str) -> None:
+        if region_id not in self.fleet.regions:
+            raise ApiError(404, "InvalidRegionId.NotFound", "The RegionId provided does not exist in our records.")
+
+    def hosts_in(self, region_id: str) -> list[Host]:
+        self.require_region(region_id)
+        return [host for host in self.hosts.values() if host.instance.spec.region_id == region_id]
+
+    def host(self, region_id: str, instance_id: str) -> Host | None:
+        host = self.hosts.get(instance_id)
+        return host if host and host.instance.spec.region_id == region_id else None
+
+    # --- client tokens -----------------------------------------------------------------------------------------
+
+    def once(
+        self, caller: str, token: str, parameters: dict[str, str], act: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do ``act`` once for a caller's client token: the same request again gets the same answer."""
+        if not token:
+            return act()
+        known = self._tokens.get((caller, token))
+        text = json.dumps(parameters, sort_keys=True)
+        if known is None:
+            known = self._tokens[caller, token] = _Answered(text, act())
+        elif known.parameters != text:
+            raise ApiError(
+                403,
+                "IdempotentParameterMismatch",
+                "The specified parameter has changed while using an already used clientToken.",
+            )
+        return known.response
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def run(self, region_id: str, command: Command, hosts: list[Host], tags: dict[str, str]) -> Invocation:
+        """Start a command on hosts that are known to be fit for it."""
+        now = self.clock.time()
+        invocation = Invocation(self.ids.invocation(), region_id, command, now, {}, tags)
+        for host in hosts:
+            task = Task(invocation.id, command, host.instance.id, now, updated=now)
+            invocation.tasks[task.instance_id] = task
+        self.invocations[invocation.id] = invocation
+        for host in hosts:
+            self._deliver(host, invocation.tasks[host.instance.id])
+        return invocation
+
+    def stop(self, invocation: Invocation, instance_ids: list[str]) -> None:
+        """StopInvocation for the tasks that are not finished."""
+        for task in invocation.tasks.values():
+            if (instance_ids and task.instance_id not in instance_ids) or task.final:
+                continue
+            agent = self.hosts[task.instance_id].agent
+            if agent:
+                agent.stop(task)
+            else:
+                self.stopped(task)
+
+    def _deliver(self, host: Host, task: Task) -> None:
+        if host.agent:
+            host.agent.deliver(task)
+        else:
+            asyncio.ensure_future(self._abort_undelivered(task))
+
+    async def _abort_undelivered(self, task: Task) -> None:
+        await self.clock.sleep(self.fleet.settings.delivery_timeout_s)
+        if task.status == "Pending" and not self.hosts[task.instance_id].agent:
+            self._finish(task, "Aborted", "ClientNotRunning", "the aliyun service is not running on the instance")
+
+    def _agent_up(self, host: Host) -> None:
+        """Hand out what waited; what ran when the machine went down was interrupted."""
+        for task in self._open_tasks(host):
+            if task.status == "Pending":
+                self._deliver(host, task)
+            elif task.status in ("Running", "Stopping"):
+                code = self.fleet.settings.interrupted_error_code
+                self._finish(task, "Error", code, "the command execution was interrupted by a restart")
+
+    def _open_tasks(self, host: Host) -> list[Task]:
+        tasks = (invocation.tasks.get(host.instance.id) for invocation in self.invocations.values())
+        return [task for task in tasks if task and not task.final]
+
+    # --- what agents report ------------------------------------------------------------------------------------
+
+    def running(self, task: Task) -> None:
+        now = self.clock.time()
+        self.audit.machine(task.instance_id, "command_start", invoke_id=task.invocation_id)
+        if not task.final:
+            task.status, task.started, task.updated = "Running", now, now
+
+    def output(self, task: Task, chunk: bytes) -> None:
+        task.output += chunk
+        task.updated = self.clock.time()
+
+    def finished(self, task: Task, exit_code: int, tail: bytes, dropped: int) -> None:
+        task.output += tail
+        task.dropped = dropped
+        task.exit_code = exit_code
+        if exit_code == 0:
+            self._finish(task, "Success")
+        else:
+            self._finish(task, "Failed", "ExitCodeNonzero", "the exit code is not zero")
+
+    def timed_out(self, task: Task, tail: bytes, dropped: int) -> None:
+        task.output += tail
+        task.dropped = dropped
+        task.exit_code = 1
+        self._finish(task, "Timeout", "ExecutionTimeout", "the command execution has been timeout")
+
+    def failed(self, task: Task, error_code: str, error_info: str) -> None:
+        self._finish(task, "Error", error_code, error_info)
+
+    def stopped(self, task: Task) -> None:
+        self._finish(task, "Terminated" if task.started else "Cancelled")
+        task.stopped = task.finished
+
+    def ended(self, task: Task, exit_code: int | None) -> None:
+        self.audit.machine(task.instance_id, "command_end", invoke_id=task.invocation_id, exit_code=exit_code)
+
+    def _finish(self, task: Task, status: str, error_code: str = "", error_info: str = "") -> None:
+        now = self.clock.time()
+        task.status, task.error_code, task.error_info = status, error_code, error_info
+        task.finished = task.updated = now
+
+
+def next_start(state_dir: Path) -> int:
+    """Count the simulator's starts on a state folder; the first is 1."""
+    counter = state_dir / "starts"
+    number = int(counter.read_text(encoding="ascii")) + 1 if counter.exists() else 1
+    counter.write_text(f"{number}\n", encoding="ascii")
+    return number

@@ -1,0 +1,19 @@
+"""The one exception that becomes an error response."""
+
+
+class ApiError(Exception):
+    """An API error: HTTP status, Alibaba's error code and message."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def missing(parameter: str) -> ApiError:
+    return ApiError(400, f"MissingParameter.{parameter}", f"The input parameter {parameter} that is mandatory is missing.")
+
+
+def invalid(parameter: str, why: str = "is not valid") -> ApiError:
+    return ApiError(400, f"InvalidParameter.{parameter}", f"The specified parameter {parameter} {why}.")

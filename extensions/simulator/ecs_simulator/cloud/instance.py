@@ -1,0 +1,22 @@
+"""What the cloud records of an instance."""
+
+from dataclasses import dataclass, field
+
+from ecs_simulator.fleet import InstanceSpec
+
+
+@dataclass
+class Instance:
+    """The record that DescribeInstances shows; the power switch keeps it up to date."""
+
+    spec: InstanceSpec
+    private_ip: str
+    created: float
+    status: str = "Stopped"
+    started: float | None = None
+    stopped_mode: str = "Not-applicable"
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.spec.id

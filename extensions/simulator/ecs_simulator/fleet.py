@@ -1,0 +1,302 @@
+"""The fleet file: which regions, instances and access keys the simulated cloud has.
+
+The file is YAML. An unknown key is an error that names the nearest known one, because a key that is silently
+ignored makes a rehearsal prove the wrong thing.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecs_simulator.cloud.ids import instance_id
+
+MACHINE_KINDS = ("auto", "namespace", "scripted")
+_INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
+_MISSING = object()
+
+
+class FleetError(ValueError):
+    """The fleet file is wrong; the text says where and what would be right."""
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """A caller's credentials."""
+
+    id: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The Cloud Assistant Agent on an instance as it is at first boot."""
+
+    version: str = "2.2.3.1065"
+    running: bool = True
+
+
+@dataclass(frozen=True)
+class Update:
+    """A package update that waits for the machine's stand-in package manager."""
+
+    name: str
+    from_version: str
+    to_version: str
+    restart: bool = False
+    """Installing it makes ``needs-restarting -r`` ask for a restart."""
+    fails: int = 0
+    """How many attempts to install it fail before one passes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scripted machine answers to a command whose text contains ``match``."""
+
+    match: str = ""
+    exit_code: int = 0
+    output: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """One instance as the fleet file describes it."""
+
+    id: str
+    name: str
+    region_id: str
+    zone_id: str
+    os: str = "linux"
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "Running"
+    boot_s: float = 2.0
+    machine: str = "auto"
+    agent: Agent = Agent()
+    updates: tuple[Update, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is unknown about the real service, as switches with a stated default."""
+
+    guest_restart_shows_in_status: bool = False
+    """Whether ``Status`` and ``StartTime`` change when the guest restarts itself."""
+    interrupted_error_code: str = "InstanceRestarted"
+    """The ErrorCode of a command that ran when its instance restarted."""
+    delivery_timeout_s: float = 60.0
+    """How long a command waits for an agent that is offline before it is Aborted."""
+    output_quota_bytes: int = 12_000
+    """How much of a command's output the agent delivers."""
+    stop_grace_s: float = 2.0
+    """How long processes get between SIGTERM and SIGKILL when a machine shuts down."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A whole simulated account."""
+
+    seed: int
+    account_id: str
+    access_keys: tuple[AccessKey, ...]
+    regions: tuple[str, ...]
+    instances: tuple[InstanceSpec, ...]
+    settings: Settings
+
+
+def load_fleet(path: Path) -> Fleet:
+    """Read a fleet file; raises :class:`FleetError` with one sentence."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FleetError(f"cannot read the fleet file {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise FleetError(f"the fleet file {path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return parse_fleet(document)
+    except FleetError as error:
+        raise FleetError(f"{path}: {error}") from error
+
+
+def parse_fleet(document: Any) -> Fleet:
+    """Turn the parsed YAML of a fleet file into a :class:`Fleet`."""
+    root = _Reader(document, "the fleet")
+    seed = root.take("seed", int, 1)
+    account_id = root.take("account_id", str, "1000000000000001")
+    keys = tuple(_access_key(reader) for reader in root.readers("access_keys"))
+    if not keys:
+        raise FleetError("access_keys: at least one key is needed, such as {id: demo, secret: demo-secret}")
+    settings = _settings(root.reader("settings"))
+    faults = root.take("faults", list, [])
+    if faults:
+        raise FleetError("faults: this version of the simulator has no faults yet; remove the key")
+    instances: list[InstanceSpec] = []
+    regions = root.reader("regions")
+    region_ids = regions.keys()
+    for region_id in region_ids:
+        region = regions.reader(region_id)
+        for reader in region.readers("instances"):
+            instances.extend(_instances(reader, seed, region_id))
+        region.finish()
+    root.finish()
+    if not region_ids:
+        raise FleetError("regions: at least one region is needed")
+    for id_, times in Counter(spec.id for spec in instances).items():
+        if times > 1:
+            raise FleetError(f"regions: {times} instances have the id {id_}; names must differ within a region")
+    return Fleet(seed, account_id, keys, tuple(region_ids), tuple(instances), settings)
+
+
+def _access_key(reader: "_Reader") -> AccessKey:
+    key = AccessKey(reader.take("id", str), reader.take("secret", str))
+    reader.finish()
+    return key
+
+
+def _settings(reader: "_Reader") -> Settings:
+    default = Settings()
+    values = {}
+    for setting in fields(Settings):
+        value = getattr(default, setting.name)
+        values[setting.name] = reader.take(setting.name, type(value), value)
+    reader.finish()
+    return Settings(**values)
+
+
+def _instances(reader: "_Reader", seed: int, region_id: str) -> Iterator[InstanceSpec]:
+    """The instances one entry stands for: ``count`` of them, numbered from 1 in ``name``."""
+    name = reader.take("name", str)
+    count = reader.take("count", int, 1)
+    explicit_id = reader.take("id", str, "")
+    zone_id = reader.take("zone", str, f"{region_id}-h")
+    os_type = reader.choice("os", ("linux", "windows"), "linux")
+    tags = {str(key): str(value) for key, value in reader.take("tags", dict, {}).items()}
+    status = reader.choice("status", ("Running", "Stopped"), "Running")
+    boot_s = reader.take("boot_s", float, 2.0)
+    machine = reader.choice("machine", MACHINE_KINDS, "auto")
+    agent = _agent(reader.reader("agent"))
+    updates = tuple(_update(update) for update in reader.readers("updates"))
+    answers = tuple(_answer(answer) for answer in reader.readers("answers"))
+    reader.finish()
+    if count < 1:
+        reader.fail("count", "must be at least 1")
+    if explicit_id and count > 1:
+        reader.fail("id", "an id names one instance; leave it out or set count to 1")
+    if explicit_id and not _INSTANCE_ID.fullmatch(explicit_id):
+        reader.fail("id", f"{explicit_id!r} does not look like an instance id (i- and lower case letters or digits)")
+    if os_type == "windows" and machine == "namespace":
+        reader.fail("machine", "a Windows instance can only be scripted")
+    for number in range(1, count + 1):
+        try:
+            full_name = name.format(n=number)
+        except (KeyError, IndexError, ValueError):
+            reader.fail("name", f"{name!r} may only hold {{n}} or {{n:02d}}")
+        yield InstanceSpec(
+            id=explicit_id or instance_id(seed, region_id, full_name),
+            name=full_name,
+            region_id=region_id,
+            zone_id=zone_id,
+            os=os_type,
+            tags=tags,
+            status=status,
+            boot_s=boot_s,
+            machine="scripted" if os_type == "windows" else machine,
+            agent=agent,
+            updates=updates,
+            answers=answers,
+        )
+
+
+def _agent(reader: "_Reader") -> Agent:
+    default = Agent()
+    version = reader.take("version", str, default.version)
+    state = reader.choice("state", ("running", "stopped"), "running")
+    reader.finish()
+    return Agent(version=version, running=state == "running")
+
+
+def _update(reader: "_Reader") -> Update:
+    update = Update(
+        name=reader.take("name", str),
+        from_version=reader.take("from", str),
+        to_version=reader.take("to", str),
+        restart=reader.take("restart", bool, False),
+        fails=reader.take("fails", int, 0),
+    )
+    reader.finish()
+    for value in (update.name, update.from_version, update.to_version):
+        if not re.fullmatch(r"[A-Za-z0-9._+~:-]+", value):
+            reader.fail("updates", f"{value!r} is not a package name or version")
+    return update
+
+
+def _answer(reader: "_Reader") -> Answer:
+    answer = Answer(
+        match=reader.take("match", str, ""),
+        exit_code=reader.take("exit_code", int, 0),
+        output=reader.take("output", str, ""),
+        seconds=reader.take("seconds", float, 0.0),
+    )
+    reader.finish()
+    return answer
+
+
+class _Reader:
+    """Takes known keys out of a mapping and refuses what is left."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise FleetError(f"{where} must be a mapping, not {type(value).__name__}")
+        self._values = dict(value)
+        self._where = where
+        self._known: list[str] = []
+
+    def keys(self) -> list[str]:
+        return [str(key) for key in self._values]
+
+    def take(self, key: str, kind: type, default: Any = _MISSING) -> Any:
+        """The value of ``key`` as ``kind``."""
+        self._known.append(key)
+        if key not in self._values:
+            if default is _MISSING:
+                self.fail(key, "is needed and missing")
+            return default
+        value = self._values.pop(key)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if kind is str and isinstance(value, (int, float)):
+            # YAML has already made 8.10 into 8.1: what was meant is lost.
+            self.fail(key, f"{value} must be text: put it in quotes")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self.fail(key, f"must be of type {kind.__name__}, not {type(value).__name__}")
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        value: str = self.take(key, str, default)
+        if value not in choices:
+            self.fail(key, f"must be one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    def reader(self, key: str) -> "_Reader":
+        value = self._values.pop(key, None)
+        self._known.append(key)
+        return _Reader({} if value is None else value, f"{self._where}.{key}")
+
+    def readers(self, key: str) -> "list[_Reader]":
+        values = self.take(key, list, [])
+        return [_Reader(value, f"{self._where}.{key}[{index}]") for index, value in enumerate(values)]
+
+    def finish(self) -> None:
+        """Refuse keys that nobody took."""
+        for key in self._values:
+            nearest = difflib.get_close_matches(str(key), self._known, n=1, cutoff=0.0)
+            self.fail(str(key), f"is not a known key; did you mean {nearest[0]!r}?")
+
+    def fail(self, key: str, what: str) -> Any:
+        raise FleetError(f"{self._where}.{key}: {what}")

@@ -1,0 +1,1 @@
+"""HTTP, the RPC protocol and signatures: from a request to a call of an action and back."""

@@ -1,0 +1,1 @@
+"""Where scripts run: the kinds of machines behind the instances."""

@@ -1,0 +1,90 @@
+"""What every kind of machine offers to the agent and to the power switch."""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class MachineError(Exception):
+    """A machine could not be made, booted or used; the text is one sentence that says why."""
+
+
+class MachineGone(MachineError):
+    """The machine went down while something on it was in use."""
+
+
+class ScriptExists(MachineError):
+    """The script's file is there already: the agent has seen this task (agent error -9 ScriptFileExisted)."""
+
+
+class PowerAction(enum.Enum):
+    """What happens to a machine when it goes down."""
+
+    RESTART = "restart"
+    POWER_OFF = "power_off"
+
+
+@dataclass(frozen=True)
+class Script:
+    """A command as the agent has received it."""
+
+    name: str
+    """File name below the agent's work folder, such as ``t-hz0abc.sh``."""
+    content: bytes
+    working_dir: str = ""
+
+
+class Process(Protocol):
+    """A script that runs on a machine."""
+
+    def take_output(self, limit: int) -> bytes:
+        """Take at most ``limit`` bytes of standard output and error, merged in the order of writing."""
+
+    async def wait(self) -> int:
+        """The exit code, or minus the signal's number; raises :class:`MachineGone` when the machine goes first."""
+
+    async def drain(self) -> bytes:
+        """Stop reading output and return all that was not taken."""
+
+    def kill(self) -> None:
+        """SIGKILL to the direct child only, as the real agent does at a timeout."""
+
+
+class Machine(ABC):
+    """One machine, down at first.
+
+    ``on_down`` is called when the machine goes down by itself or by :meth:`shut_down`, ``on_syslog`` for each
+    message that something on it logs.
+    """
+
+    kind: str
+    boot_id: str
+
+    def __init__(self) -> None:
+        self.on_down: Callable[[PowerAction], None] = lambda action: None
+        self.on_syslog: Callable[[str], None] = lambda message: None
+
+    @abstractmethod
+    async def boot(self, boot_id: str) -> None:
+        """Start the machine with a new boot identity."""
+
+    @abstractmethod
+    async def start(self, script: Script) -> Process:
+        """Save a script where the agent saves it and run it.
+
+        Raises :class:`ScriptExists` when it was saved before, :class:`MachineGone` when the machine is down.
+        """
+
+    @abstractmethod
+    async def run(self, command: str) -> None:
+        """Run a shell command line and do not wait for its end, as the agent does for ``shutdown -r now``."""
+
+    @abstractmethod
+    async def shut_down(self, action: PowerAction) -> None:
+        """Ask the operating system to go down, as the power button does."""
+
+    @abstractmethod
+    async def cut_power(self) -> None:
+        """End everything on the machine at once."""

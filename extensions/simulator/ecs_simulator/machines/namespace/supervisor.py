@@ -1,0 +1,369 @@
+"""Process 1 of a namespace machine.
+
+Run as ``python -I -S supervisor.py CONTROL_FD`` with the machine's folder as the working directory. It enters
+namespaces of its own, makes the machine's folder the root, and then serves the simulator over a packet socket:
+it starts and kills processes, collects them, forwards the system log and goes down when told to. When the
+simulator dies the socket ends, process 1 ends with it, and the kernel ends everything on the machine.
+
+Nothing outside ``/usr`` stays visible, and nobody may not be able to read Python's library, so all imports happen
+first and nothing here may import later (files are opened as bytes: text files import their encoding). It speaks to the kernel through ctypes because Python 3.11 has neither ``unshare`` nor ``mount``.
+"""
+
+import array  # noqa: F401  socket.recv_fds imports it at its first call, which is too late here
+import base64
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+# <sched.h>, <sys/mount.h>, <sys/prctl.h>
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 1024, 2048, 1 << 21
+MNT_DETACH = 2
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
+
+# How process 1 tells its parent what happens next. Signals do the same for reboot(2): SIGHUP and SIGINT.
+EXIT_RESTART, EXIT_POWER_OFF, EXIT_FAILED = 10, 11, 12
+
+NOBODY = 65534
+PACKET_BYTES = 1 << 17
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+INITCTL = "/run/initctl"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call a libc function that returns -1 and sets errno on failure."""
+    if getattr(_libc, name)(*arguments) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """mount(2)."""
+
+    def text(value: str | None) -> bytes | None:
+        return None if value is None else os.fsencode(value)
+
+    try:
+        call("mount", text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
+    except OSError as error:
+        raise OSError(error.errno, f"mount {source or kind} on {target}: {os.strerror(error.errno or 0)}") from error
+
+
+def bind(source: str, target: str, *, read_only: bool = False) -> None:
+    """Show ``source`` at ``target`` too, with everything mounted below it."""
+    mount(source, target, None, MS_BIND | MS_REC)
+    if read_only:
+        make_read_only(target)
+
+
+def make_read_only(target: str) -> None:
+    """Make one mount read-only. Flags that the host has set are locked here and have to be repeated."""
+    now = os.statvfs(target).f_flag
+    keep = {
+        os.ST_NOSUID: MS_NOSUID,
+        os.ST_NODEV: MS_NODEV,
+        os.ST_NOEXEC: MS_NOEXEC,
+        os.ST_NOATIME: MS_NOATIME,
+        os.ST_NODIRATIME: MS_NODIRATIME,
+        os.ST_RELATIME: MS_RELATIME,
+    }
+    flags = sum(flag for host_flag, flag in keep.items() if now & host_flag)
+    mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
+
+
+def become_nobody() -> None:
+    """As root, drop to nobody first: root inside the machine is then nobody outside."""
+    if os.geteuid() != 0:
+        return
+    try:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    except OSError:
+        # A container that maps no such user: stay what we are, which is not root outside it either.
+        return
+    # A process that changed its user may not write its own uid_map until it is dumpable again.
+    call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def enter_namespaces() -> None:
+    """Own user, mount, pid, uts and ipc namespaces; the caller's user becomes root in them."""
+    uid, gid = os.geteuid(), os.getegid()
+    call("unshare", CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "wb") as file:
+            file.write(text.encode())
+
+
+def die_with_parent() -> None:
+    """SIGKILL when the parent dies. A change of user clears it, so this comes after."""
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def mount_root(boot_id: str) -> None:
+    """Build the machine's view below ``root`` in the working directory and make it ``/``."""
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    with open("boot_id", "wb") as file:
+        file.write(boot_id.encode() + b"\n")
+    bind("root", "root")
+    bind("/usr", "root/usr", read_only=True)
+    for submount in _mounts_below(os.path.realpath("root/usr")):
+        make_read_only(submount)
+    bind("local", "root/usr/local")
+    if os.path.isdir("root/usr/lib/modules"):
+        mount("tmpfs", "root/usr/lib/modules", "tmpfs", MS_RDONLY)
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        # On a host without merged /usr these are real folders.
+        if os.path.isdir(f"/{name}") and not os.path.islink(f"/{name}"):
+            os.makedirs(f"root/{name}", exist_ok=True)
+            bind(f"/{name}", f"root/{name}", read_only=True)
+    mount("tmpfs", "root/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m")
+    _mount_dev("root/dev")
+    _mount_proc("root/proc", "boot_id")
+    os.chdir("root")
+    call("pivot_root", b".", b".")
+    call("umount2", b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def _mounts_below(folder: str) -> list[str]:
+    """Relative paths, because nobody need not be able to walk down to the working directory."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        points = [os.fsdecode(line.split()[4]) for line in file]
+    return [os.path.relpath(point) for point in points if point.startswith(folder + "/")]
+
+
+def _mount_dev(dev: str) -> None:
+    mount("tmpfs", dev, "tmpfs", MS_NOSUID, "mode=755,size=64k")
+    for name in DEVICES:
+        with open(f"{dev}/{name}", "wb"):
+            pass
+        bind(f"/dev/{name}", f"{dev}/{name}")
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        os.symlink(target, f"{dev}/{name}")
+    os.mkdir(f"{dev}/pts")
+    mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    os.symlink("pts/ptmx", f"{dev}/ptmx")
+    os.mkdir(f"{dev}/shm")
+    mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m")
+
+
+def _mount_proc(proc: str, boot_id_file: str) -> None:
+    mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in ("sys", "sysrq-trigger", "irq", "bus"):
+        if os.path.exists(f"{proc}/{name}"):
+            bind(f"{proc}/{name}", f"{proc}/{name}", read_only=True)
+    boot_id = f"{proc}/sys/kernel/random/boot_id"
+    bind(boot_id_file, boot_id, read_only=True)
+
+
+def execute(argv: list[str], environment: dict[str, str]) -> None:
+    """execvpe(3) without the import that os.execvpe makes on its way."""
+    for folder in environment["PATH"].split(":"):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.execve(f"{folder}/{argv[0]}", argv, environment)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+class Supervisor:
+    """The main loop of process 1."""
+
+    def __init__(self, control: socket.socket, grace_s: float) -> None:
+        self._control = control
+        self._grace_s = grace_s
+        self._children: dict[int, int] = {}  # pid inside → number the simulator gave the process
+        self._initctl = self._make_initctl()
+        self._syslog = self._make_syslog()
+        self._wake = self._make_wakeup()
+
+    def serve(self) -> int:
+        """Serve until the machine goes down; returns the exit status of process 1."""
+        self._send({"ready": True})
+        while True:
+            sources: list[Any] = [self._control, self._initctl, self._syslog, self._wake]
+            readable, _writable, _errors = select.select(sources, [], [])
+            if self._wake in readable:
+                os.read(self._wake, 4096)
+                self._collect()
+            if self._syslog in readable:
+                self._send({"syslog": self._syslog.recv(8192).decode("utf-8", "replace")})
+            if self._initctl in readable:
+                word = os.read(self._initctl, 64).strip()
+                if word in (b"restart", b"poweroff"):
+                    return self._go_down(restart=word == b"restart")
+            if self._control in readable:
+                status = self._serve_request()
+                if status is not None:
+                    return status
+
+    def _serve_request(self) -> int | None:
+        data, descriptors, _flags, _address = socket.recv_fds(self._control, PACKET_BYTES, 1)
+        if not data:
+            return EXIT_POWER_OFF  # the simulator is gone
+        request = json.loads(data)
+        operation = request["op"]
+        if operation == "start":
+            try:
+                self._start(request, descriptors[0])
+            finally:
+                os.close(descriptors[0])
+        elif operation == "write":
+            self._write(request)
+        elif operation == "kill":
+            for pid, number in self._children.items():
+                if number == request["number"]:
+                    os.kill(pid, signal.SIGKILL)
+        elif operation == "down":
+            return self._go_down(restart=request["restart"])
+        return None
+
+    def _start(self, request: dict[str, Any], output: int) -> None:
+        """Start a process in a group of its own, output to the given descriptor, input from /dev/null."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setpgid(0, 0)
+                signal.set_wakeup_fd(-1)
+                for number in (signal.SIGCHLD, signal.SIGPIPE):
+                    signal.signal(number, signal.SIG_DFL)
+                null = os.open("/dev/null", os.O_RDONLY)
+                os.dup2(null, 0)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                os.closerange(3, 256)
+                os.umask(0o022)
+                os.chdir(request["cwd"])
+                execute(request["argv"], request["env"])
+            except OSError as error:
+                os.write(2, f"{request['argv'][0]}: {os.strerror(error.errno or 0)}\n".encode())
+            finally:
+                os._exit(127)
+        self._children[pid] = request["number"]
+
+    def _write(self, request: dict[str, Any]) -> None:
+        """Write a new file; the answer carries errno, 0 when it worked."""
+        path, number = request["path"], 0
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            how = os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if request["replace"] else os.O_EXCL)
+            descriptor = os.open(path, how, 0o600)
+            try:
+                content = base64.b64decode(request["content"])
+                while content:
+                    content = content[os.write(descriptor, content) :]
+                os.fchmod(descriptor, request["mode"])
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            number = error.errno or errno.EIO
+        self._send({"written": path, "errno": number})
+
+    def _collect(self) -> None:
+        """Collect every process that ended, orphans included."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            number = self._children.pop(pid, None)
+            if number is not None:
+                self._send({"exited": number, "status": os.waitstatus_to_exitcode(status)})
+
+    def _go_down(self, *, restart: bool) -> int:
+        """SIGTERM to all, a moment of grace, then the end of process 1 ends the rest."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGTERM)
+        deadline = time.monotonic() + self._grace_s
+        while time.monotonic() < deadline and self._anyone_left():
+            select.select([self._wake], [], [], 0.05)
+        return EXIT_RESTART if restart else EXIT_POWER_OFF
+
+    def _anyone_left(self) -> bool:
+        self._collect()
+        return any(name.isdigit() and name != "1" for name in os.listdir("/proc"))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._control.send(json.dumps(message).encode())
+        except OSError:
+            os._exit(EXIT_POWER_OFF)  # the simulator is gone
+
+    @staticmethod
+    def _make_initctl() -> int:
+        os.mkfifo(INITCTL, 0o600)
+        # Opened for writing too, so that it never reports an end.
+        return os.open(INITCTL, os.O_RDWR | os.O_CLOEXEC)
+
+    @staticmethod
+    def _make_syslog() -> socket.socket:
+        syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        syslog.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        return syslog
+
+    @staticmethod
+    def _make_wakeup() -> int:
+        read_end, write_end = os.pipe()
+        for end in (read_end, write_end):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        return read_end
+
+
+def machine(control: socket.socket) -> int:
+    """Process 1: set the machine up as the first packet says, then serve."""
+    die_with_parent()
+    settings = json.loads(control.recv(PACKET_BYTES))
+    try:
+        mount_root(settings["boot_id"])
+        name = settings["hostname"].encode()
+        call("sethostname", name, len(name))
+        supervisor = Supervisor(control, settings["stop_grace_s"])
+        # No one on the machine may look into process 1 (its executable and descriptors are the host's).
+        call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except OSError as error:
+        control.send(json.dumps({"failed": error.strerror or str(error)}).encode())
+        return EXIT_FAILED
+    os.environ.clear()
+    return supervisor.serve()
+
+
+def main() -> int:
+    """Make the namespaces, run process 1 in them and pass on how it ended."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    try:
+        become_nobody()
+        enter_namespaces()
+        die_with_parent()
+        pid = os.fork()
+    except OSError as error:
+        control.send(json.dumps({"failed": error.strerror or str(error)}).encode())
+        return EXIT_FAILED
+    if pid == 0:
+        os._exit(machine(control))
+    control.close()
+    _pid, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    # reboot(2) on the machine ends process 1 with SIGHUP (restart) or SIGINT (power off).
+    return {-signal.SIGHUP: EXIT_RESTART, -signal.SIGINT: EXIT_POWER_OFF}.get(code, code if code >= 0 else EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

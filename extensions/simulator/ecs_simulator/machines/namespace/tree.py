@@ -1,0 +1,121 @@
+"""The files of a namespace machine: made once, kept between boots and between starts of the simulator."""
+
+import os
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from ecs_simulator.fleet import InstanceSpec, Update
+from ecs_simulator.machines.namespace.supervisor import NOBODY
+
+_FOLDERS = {
+    "etc": 0o755,
+    "var/lib": 0o755,
+    "var/log": 0o755,
+    "var/tmp": 0o1777,
+    "root": 0o700,
+    "home": 0o755,
+    "opt": 0o755,
+    "srv": 0o755,
+    "tmp": 0o1777,
+    # Mount points, empty on disk.
+    "usr": 0o755,
+    "run": 0o755,
+    "dev": 0o755,
+    "proc": 0o555,
+    "sys": 0o555,
+}
+
+_OS_RELEASE = """\
+NAME="Alibaba Cloud Linux"
+VERSION="3 (OpenAnolis Edition)"
+ID="alinux"
+ID_LIKE="rhel fedora centos anolis"
+VERSION_ID="3"
+PLATFORM_ID="platform:al8"
+PRETTY_NAME="Alibaba Cloud Linux 3 (OpenAnolis Edition)"
+"""
+
+
+def make_tree(folder: Path, spec: InstanceSpec) -> None:
+    """Make the machine's files below ``folder`` unless they are there.
+
+    ``folder/root`` becomes the machine's ``/`` and ``folder/local`` its ``/usr/local``. They appear in one
+    step: a simulator killed half-way leaves no half a machine.
+    """
+    if folder.exists():
+        return
+    building = folder.with_name(folder.name + ".new")
+    shutil.rmtree(building, ignore_errors=True)
+    for name, mode in _FOLDERS.items():
+        path = building / "root" / name
+        path.mkdir(parents=True)
+        path.chmod(mode)
+    for name in ("bin", "sbin", "share"):
+        (building / "local" / name).mkdir(parents=True)
+    _link_system_folders(building / "root")
+    _write_etc(building / "root" / "etc", spec)
+    (building / "root" / "var" / "run").symlink_to("/run")
+    if spec.updates:
+        _write_updates(building / "root" / "var" / "lib" / "updates", spec.updates)
+    if os.geteuid() == 0:
+        _give_to_nobody(building)
+    building.rename(folder)
+
+
+def programs(spec: InstanceSpec) -> dict[str, bytes]:
+    """The machine's own programs by path; written at each boot, so that they follow the simulator's version."""
+    shutdown = _program("shutdown")
+    found = {f"/usr/local/sbin/{name}": shutdown for name in ("shutdown", "reboot", "poweroff", "halt")}
+    if spec.updates:
+        found |= {f"/usr/local/bin/{name}": _program(name) for name in ("dnf", "needs-restarting")}
+    return found
+
+
+def _program(name: str) -> bytes:
+    return (resources.files("ecs_simulator.machines.namespace") / "programs" / name).read_bytes()
+
+
+def _link_system_folders(root: Path) -> None:
+    """``/bin`` and its like, as links into ``/usr`` where the host has them so."""
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        if Path("/", name).is_symlink():
+            (root / name).symlink_to(os.readlink(f"/{name}"))
+
+
+def _write_etc(etc: Path, spec: InstanceSpec) -> None:
+    hostname = spec.name
+    files = {
+        "os-release": _OS_RELEASE,
+        "hostname": hostname + "\n",
+        "hosts": f"127.0.0.1 localhost {hostname}\n",
+        "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+        "group": "root:x:0:\nnobody:x:65534:\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        "machine-id": f"{spec.id.encode().hex():0>32}"[-32:] + "\n",
+        "resolv.conf": "",
+        "fstab": "",
+    }
+    for name, text in files.items():
+        (etc / name).write_text(text, encoding="utf-8")
+    # Debian's awk, editor and others are links through here into /usr.
+    if Path("/etc/alternatives").is_dir():
+        shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
+
+
+def _write_updates(folder: Path, updates: tuple[Update, ...]) -> None:
+    folder.mkdir()
+    available = [
+        f"{update.name} {update.from_version} {update.to_version} {str(update.restart).lower()} {update.fails}\n"
+        for update in updates
+    ]
+    (folder / "available").write_text("".join(available), encoding="utf-8")
+    installed = [f"{update.name} {update.from_version}\n" for update in updates]
+    (folder / "installed").write_text("".join(installed), encoding="utf-8")
+
+
+def _give_to_nobody(folder: Path) -> None:
+    for path, folders, files in os.walk(folder):
+        for name in folders + files:
+            os.chown(os.path.join(path, name), NOBODY, NOBODY, follow_symlinks=False)
+    os.chown(folder, NOBODY, NOBODY)

@@ -1,0 +1,101 @@
+"""A machine without processes: it answers commands from the fleet file.
+
+For Windows instances, and where namespaces are not to be had.
+"""
+
+import asyncio
+import contextlib
+
+from ecs_simulator.clock import Clock
+from ecs_simulator.fleet import Answer, InstanceSpec
+from ecs_simulator.machines import base
+from ecs_simulator.machines.base import MachineGone, PowerAction, Script, ScriptExists
+
+
+class ScriptedProcess:
+    """A command that ends with its answer after the answer's time."""
+
+    def __init__(self, answer: Answer, clock: Clock) -> None:
+        self._output = answer.output.encode()
+        self._result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._timer = asyncio.ensure_future(self._end(answer, clock))
+
+    def take_output(self, limit: int) -> bytes:
+        taken, self._output = self._output[:limit], self._output[limit:]
+        return taken
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._result)
+
+    async def drain(self) -> bytes:
+        return self.take_output(len(self._output))
+
+    def kill(self) -> None:
+        self._finish(-9)
+
+    def lost(self) -> None:
+        """The machine is gone."""
+        self._timer.cancel()
+        if not self._result.done():
+            self._result.set_exception(MachineGone("the machine went down while the command ran"))
+            self._result.exception()  # nobody need be waiting
+
+    async def _end(self, answer: Answer, clock: Clock) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock.sleep(answer.seconds)
+            self._finish(answer.exit_code)
+
+    def _finish(self, status: int) -> None:
+        self._timer.cancel()
+        if not self._result.done():
+            self._result.set_result(status)
+
+
+class ScriptedMachine(base.Machine):
+    """Answers each command with the first of the fleet file's answers that matches its text."""
+
+    kind = "scripted"
+
+    def __init__(self, spec: InstanceSpec, clock: Clock) -> None:
+        super().__init__()
+        self._answers = spec.answers
+        self._clock = clock
+        self._up = False
+        self._seen: set[str] = set()
+        self._processes: list[ScriptedProcess] = []
+
+    async def boot(self, boot_id: str) -> None:
+        self.boot_id = boot_id
+        self._up = True
+
+    async def start(self, script: Script) -> ScriptedProcess:
+        if not self._up:
+            raise MachineGone("the machine is down")
+        if script.name in self._seen:
+            raise ScriptExists(f"Saving script {script.name} failed: script file existed")
+        self._seen.add(script.name)
+        text = script.content.decode("utf-8", "replace")
+        answer = next((answer for answer in self._answers if answer.match in text), Answer())
+        process = ScriptedProcess(answer, self._clock)
+        self._processes.append(process)
+        return process
+
+    async def run(self, command: str) -> None:
+        if command.startswith("shutdown"):
+            restart = " -r " in command or " -f -r " in command
+            self._go_down(PowerAction.RESTART if restart else PowerAction.POWER_OFF)
+
+    async def shut_down(self, action: PowerAction) -> None:
+        self._go_down(action)
+
+    async def cut_power(self) -> None:
+        self._go_down(PowerAction.POWER_OFF)
+
+    def _go_down(self, action: PowerAction) -> None:
+        if not self._up:
+            return
+        self._up = False
+        for process in self._processes:
+            process.lost()
+        self._processes.clear()
+        self.on_down(action)

@@ -1,0 +1,133 @@
+"""Puts a simulated cloud together and takes it apart again."""
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ecs_simulator.audit import Audit
+from ecs_simulator.clock import Clock, RealClock
+from ecs_simulator.cloud.cloud import Cloud, next_start
+from ecs_simulator.cloud.ids import Ids
+from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.gateway.server import Gateway
+from ecs_simulator.machines.base import Machine
+from ecs_simulator.machines.namespace.machine import NamespaceMachine, why_not
+from ecs_simulator.machines.scripted import ScriptedMachine
+
+
+class SimulatorError(Exception):
+    """The simulator cannot start; the text is one sentence."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach a running simulator; the content of the ready file, apart from the pid."""
+
+    ecs_endpoint: str
+    oos_endpoint: str
+    region_id: str
+    access_key_id: str
+    access_key_secret: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which SDKs and the collection find it."""
+        return {
+            "ALIBABA_CLOUD_ECS_ENDPOINT": self.ecs_endpoint,
+            "ALIBABA_CLOUD_OOS_ENDPOINT": self.oos_endpoint,
+            "ALIBABA_CLOUD_REGION_ID": self.region_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": self.access_key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.access_key_secret,
+        }
+
+
+class Simulator:
+    """A fleet that is served over HTTP between :meth:`start` and :meth:`close`.
+
+    ``state_dir`` keeps the machines' files; without one they live in a temporary folder that goes with
+    :meth:`close`. ``machine`` overrides the kind of every Linux machine.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        state_dir: Path | None = None,
+        audit_log: Path | None = None,
+        machine: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._fleet = _with_machine(fleet, machine) if machine else fleet
+        self._clock = clock or RealClock()
+        self._temporary = state_dir is None
+        self._state_dir = state_dir or Path(tempfile.mkdtemp(prefix="ecs-simulator-"))
+        self._audit = Audit(self._clock, audit_log)
+        self._gateway: Gateway | None = None
+        self.cloud: Cloud | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> Endpoint:
+        """Boot the fleet and serve it; raises :class:`SimulatorError`."""
+        machines = self._state_dir / "machines"
+        machines.mkdir(parents=True, exist_ok=True)
+        fleet = await self._settle_machine_kinds()
+        ids = Ids(fleet.seed, next_start(self._state_dir))
+        self.cloud = Cloud(
+            fleet, clock=self._clock, audit=self._audit, ids=ids, make_machine=lambda spec: self._machine(spec, machines)
+        )
+        await self.cloud.start()
+        self._gateway = Gateway(self.cloud)
+        try:
+            bound = await self._gateway.start(host, port)
+        except OSError as error:
+            raise SimulatorError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        url = f"http://{host}:{bound}"
+        key = fleet.access_keys[0]
+        return Endpoint(url, url, fleet.regions[0], key.id, key.secret)
+
+    async def close(self) -> None:
+        """Stop serving and end every machine."""
+        if self._gateway:
+            await self._gateway.close()
+        if self.cloud:
+            await self.cloud.close()
+        self._audit.close()
+        if self._temporary:
+            shutil.rmtree(self._state_dir, ignore_errors=True)
+
+    async def _settle_machine_kinds(self) -> Fleet:
+        """Replace ``auto`` by ``namespace`` where that works, by ``scripted`` elsewhere, and say so."""
+        kinds = {spec.machine for spec in self._fleet.instances}
+        if not kinds & {"auto", "namespace"}:
+            return self._fleet
+        reason = await why_not()
+        if reason is None:
+            return _with_machine(self._fleet, "namespace", only="auto")
+        advice = (
+            "allow unprivileged user namespaces (sysctl user.max_user_namespaces, "
+            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns) "
+            "or, in a container, do not mask /proc"
+        )
+        if "namespace" in kinds:
+            raise SimulatorError(f"{reason}; to enable namespace machines, {advice}")
+        print(
+            f"ecs-simulator: WARNING: no script will really run: {reason}. All machines are scripted and answer "
+            f"from the fleet file. To enable namespace machines, {advice}.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return _with_machine(self._fleet, "scripted", only="auto")
+
+    def _machine(self, spec: InstanceSpec, folder: Path) -> Machine:
+        if spec.machine == "namespace":
+            return NamespaceMachine(spec, self._fleet.settings, folder / spec.id)
+        return ScriptedMachine(spec, self._clock)
+
+
+def _with_machine(fleet: Fleet, kind: str, *, only: str | None = None) -> Fleet:
+    """The fleet with another kind of machine on its Linux instances, or only on those of kind ``only``."""
+    instances = tuple(
+        replace(spec, machine=kind) if spec.os == "linux" and only in (None, spec.machine) else spec
+        for spec in fleet.instances
+    )
+    return replace(fleet, instances=instances)
