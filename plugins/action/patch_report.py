@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""patch_report runs in Ansible's own process: it only reads variables, shows a table and writes a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils._patch.report import build_report, table
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Once for all hosts."""
+
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            {"results": {"type": "dict", "required": True}, "dest": {"type": "path"}}
+        )
+        report = build_report(arguments["results"])
+        for line in ["", *table(report), ""]:
+            display.display(line)
+        result |= {"changed": False, **{key: report[key] for key in ("run_id", "counts", "failed_hosts")}}
+        if arguments["dest"]:
+            result["report"] = os.path.join(arguments["dest"], "report.json")
+            if not self._task.check_mode:
+                _write(result["report"], report)
+        return result
+
+
+def _write(path: str, report: dict[str, Any]) -> None:
+    """Write the report whole or not at all."""
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".report-")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise AnsibleActionFail(f"dest: cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  instance_ids:
+    description:
+      - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
+        side.
+      - An instance that does not exist, does not run, is of another platform or has no agent online is reported as
+        failed with the reason, and keeps the others from nothing.
+    type: list
+    elements: str
+    required: true
+  fail_on_instance_failure:
+    description:
+      - Whether the task fails when an instance failed. The results of all instances are returned either way.
+    type: bool
+    default: true
+"""
+
+    PROGRESS = r"""
+options:
+  progress:
+    description:
+      - Whether to show lines about the progress of a wait, at most one every ten seconds.
+    type: bool
+    default: true
+"""

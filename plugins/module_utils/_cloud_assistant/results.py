@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""The result of a command on each instance, in the one shape that all modules return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._sdk.shapes import TaskRow, format_time
+from .failures import POWER_ACTIONS, Failure, classify
+
+Result = dict[str, Any]
+
+
+def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: str) -> Result:
+    """What came of a command on an instance."""
+    power_action = "none"
+    if task.exit_code is not None and task.status in ("Success", "Failed"):
+        power_action = POWER_ACTIONS[platform].get(task.exit_code, "none")
+    # A requested power action is what the script wanted, not a failure.
+    failure = None if power_action != "none" else classify(task.status, task.error_code, task.error_info, task.exit_code)
+    return {
+        "region_id": region_id,
+        "invoke_id": task.invoke_id,
+        "command_id": command_id,
+        "status": task.status,
+        "ok": failure is None,
+        "exit_code": task.exit_code,
+        "output": task.output.decode("utf-8", "replace"),
+        "output_dropped": task.dropped,
+        "error_code": task.error_code or None,
+        "error_info": failure.info if failure else None,
+        "failure": failure.kind if failure else None,
+        "started_at": format_time(task.started),
+        "finished_at": format_time(task.finished),
+        "power_action": power_action,
+    }
+
+
+def result_of_failure(failure: Failure, *, region_id: str, invoke_id: str | None = None) -> Result:
+    """An instance on which the command did not run, or from which nothing was heard."""
+    return {
+        "region_id": region_id,
+        "invoke_id": invoke_id,
+        "command_id": None,
+        "status": None,
+        "ok": False,
+        "exit_code": None,
+        "output": "",
+        "output_dropped": 0,
+        "error_code": failure.code or None,
+        "error_info": failure.info,
+        "failure": failure.kind,
+        "started_at": None,
+        "finished_at": None,
+        "power_action": "none",
+    }
+
+
+def summarize(results: Mapping[str, Result], order: Iterable[str]) -> dict[str, Any]:
+    """``instances``, ``succeeded_ids`` and ``failed_ids`` in the order in which the instances were asked for.
+
+    Not ``failed``: that key is Ansible's own, and a list in it fails the task.
+    """
+    instances = {instance_id: results[instance_id] for instance_id in order}
+    return {
+        "instances": instances,
+        "succeeded_ids": [instance_id for instance_id, result in instances.items() if result["ok"]],
+        "failed_ids": [instance_id for instance_id, result in instances.items() if result["ok"] is False],
+    }
+
+
+def failure_sentence(results: Mapping[str, Result], what: str) -> str | None:
+    """One sentence for a task that failed on some instances; None when it failed on none."""
+    failed = {instance_id: result for instance_id, result in results.items() if result["ok"] is False}
+    if not failed:
+        return None
+    shown = "; ".join(f"{instance_id}: {result['error_info']}" for instance_id, result in list(failed.items())[:3])
+    more = f" … and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return f"{what} failed on {len(failed)} of {len(results)} instances. {shown}{more}"

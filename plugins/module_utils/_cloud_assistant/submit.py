@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Submitting a command to any number of instances.
+
+One unfit instance makes the API reject a whole call. So the unfit ones are found before the call; when one turns up
+all the same, they are looked for again, and as the last resort the call is halved until the culprit stands alone.
+A rejected call had no effect, so nothing can run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .._instances.describe import DescribeApi, chunks
+from .._instances.failure import Failure
+from .._sdk import limits
+from .._sdk.errors import ApiError, NoAnswer
+from .._sdk.shapes import InvocationRow, TaskRow
+from .command import Command
+from .fitness import find_unfit
+
+# RunCommand calls side by side.
+_SIDE_BY_SIDE = 4
+# Beginnings of error codes that blame an instance rather than the request.
+_BLAME_INSTANCES = ("InvalidInstance", "InvalidInstanceId", "IncorrectInstanceStatus")
+
+
+class CommandApi(DescribeApi, Protocol):
+    """The calls that commands need; :class:`~.._sdk.ecs.Ecs` has them."""
+
+    def run_command(
+        self,
+        instance_ids: Sequence[str],
+        *,
+        type: str,  # noqa: A002  the API's name
+        content: str,
+        timeout_s: int,
+        working_dir: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> tuple[str, str]: ...
+
+    def describe_invocation(self, invoke_id: str) -> InvocationRow | None: ...
+
+    def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]: ...
+
+    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command that was accepted for some instances of a region."""
+
+    api: CommandApi
+    invoke_id: str
+    command_id: str
+    platform: str
+    instance_ids: tuple[str, ...]
+
+
+@dataclass
+class Submission:
+    """Everything that came of submitting: what runs, what does not and why, and errors of whole calls."""
+
+    invocations: list[Invocation] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    errors: list[ApiError | NoAnswer] = field(default_factory=list)
+
+    def add(self, other: Submission) -> None:
+        self.invocations += other.invocations
+        self.failures |= other.failures
+        self.errors += other.errors
+
+
+def submit(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Submission:
+    """Run a command on every fit instance; raises the API's error when nothing was accepted for its sake."""
+    command.check()
+    submission = Submission(failures=find_unfit(api, instance_ids, command.platform))
+    fit = [instance_id for instance_id in instance_ids if instance_id not in submission.failures]
+    pieces = list(chunks(fit, limits.RUN_COMMAND_IDS))
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+        for part in pool.map(lambda piece: _submit_piece(api, command, piece), pieces):
+            submission.add(part)
+    if submission.errors and not submission.invocations:
+        raise submission.errors[0]
+    return submission
+
+
+def _submit_piece(api: CommandApi, command: Command, piece: Sequence[str]) -> Submission:
+    """At most 100 instances: one call, or as many as it takes to get around unfit ones."""
+    try:
+        return Submission(invocations=[_run(api, command, piece)])
+    except NoAnswer as error:
+        # Not even the retries with the same client token were answered: it may run, and is not sent again.
+        kind = "lost" if error.sent else "network"
+        return Submission(failures=dict.fromkeys(piece, Failure(kind, str(error))), errors=[error])
+    except ApiError as error:
+        if error.code.split(".")[0] in _BLAME_INSTANCES:
+            return _without_culprits(api, command, piece, error)
+        return Submission(failures=dict.fromkeys(piece, Failure("input", str(error), error.code)), errors=[error])
+
+
+def _without_culprits(api: CommandApi, command: Command, piece: Sequence[str], error: ApiError) -> Submission:
+    if len(piece) == 1:
+        return Submission(failures={piece[0]: Failure("instance", str(error), error.code)})
+    submission = Submission(failures=find_unfit(api, piece, command.platform))
+    rest = [instance_id for instance_id in piece if instance_id not in submission.failures]
+    # Something was found: try the rest in one call again. Nothing looks wrong: halve.
+    middle = len(rest) if submission.failures else len(rest) // 2
+    for part in (rest[:middle], rest[middle:]):
+        if part:
+            submission.add(_submit_piece(api, command, part))
+    return submission
+
+
+def _run(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Invocation:
+    invoke_id, command_id = api.run_command(
+        instance_ids,
+        type=command.type,
+        content=command.content,
+        timeout_s=command.timeout_s,
+        working_dir=command.working_dir,
+        name=command.name,
+        description=command.description,
+        tags=command.tags,
+    )
+    return Invocation(api, invoke_id, command_id, command.platform, tuple(instance_ids))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Waiting for invocations: one poll for each invocation, however many instances it has; outputs are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .._instances.failure import Failure
+from .._progress import Progress, count, duration
+from .._sdk.errors import ApiError, CloudError, NoAnswer
+from .._sdk.retry import may_repeat
+from .._sdk.shapes import TaskRow
+from .._waiting import Clock, Deadline, wait_until
+from .command import PLATFORMS
+from .failures import FINAL_STATUSES
+from .results import Result, result_of_failure, result_of_task
+from .submit import CommandApi, Invocation
+
+
+def wait_for(
+    invocations: Sequence[Invocation],
+    *,
+    deadline: Deadline,
+    clock: Clock,
+    progress: Progress,
+    expected_s: float | None = None,
+) -> dict[str, Result]:
+    """Wait until every instance of the invocations is finished or the deadline passes; the result of each.
+
+    What is not finished then is ``lost``: it may still run, and nothing is stopped. Raises :class:`CloudError`,
+    naming the invocations, when the API refuses to tell.
+    """
+    if not invocations:
+        return {}
+    total = sum(len(invocation.instance_ids) for invocation in invocations)
+    ids = ", ".join(invocation.invoke_id for invocation in invocations)
+    progress.say(f"Waiting for {count(total, 'instance')}, at most {duration(deadline.left_s)}: invocation {ids}")
+    tasks: dict[str, TaskRow] = {}
+    open_invocations = list(invocations)
+
+    def take() -> Mapping[str, TaskRow]:
+        for invocation in list(open_invocations):
+            seen = _look(invocation)
+            tasks.update(seen)
+            if _all_final(seen, invocation):
+                open_invocations.remove(invocation)
+        progress.update(_line(tasks, total))
+        return tasks
+
+    try:
+        wait_until(take, lambda _tasks: not open_invocations, deadline=deadline, clock=clock, expected_s=expected_s)
+        results: dict[str, Result] = {}
+        for invocation in invocations:
+            results |= read_results(invocation)
+    except (ApiError, NoAnswer) as error:
+        raise CloudError(f"The command was submitted as invocation {ids}, and watching it failed. {error}") from error
+    return results
+
+
+def read_results(invocation: Invocation) -> dict[str, Result]:
+    """The results of an invocation as they stand, with output. An instance without a row is ``lost``."""
+    rows = {row.instance_id: row for row in invocation.api.describe_invocation_results(invocation.invoke_id)}
+    results = {}
+    for instance_id in invocation.instance_ids:
+        row = rows.get(instance_id)
+        if row is None:
+            failure = Failure("lost", f"The API has no record of {invocation.invoke_id} on this instance.")
+            results[instance_id] = result_of_failure(
+                failure, region_id=invocation.api.region_id, invoke_id=invocation.invoke_id
+            )
+        else:
+            results[instance_id] = result_of_task(
+                row,
+                region_id=invocation.api.region_id,
+                command_id=invocation.command_id,
+                platform=invocation.platform,
+            )
+    return results
+
+
+def find_invocation(api: CommandApi, invoke_id: str) -> Invocation | None:
+    """An invocation that somebody submitted; None when the API does not know it, or no more."""
+    row = api.describe_invocation(invoke_id)
+    if row is None:
+        return None
+    return Invocation(api, invoke_id, row.command_id, PLATFORMS.get(row.command_type, "linux"), tuple(row.tasks))
+
+
+def _look(invocation: Invocation) -> Mapping[str, TaskRow]:
+    """How far an invocation is. An API that is out of reach for a while is no news, not an end."""
+    try:
+        row = invocation.api.describe_invocation(invocation.invoke_id)
+    except (ApiError, NoAnswer) as error:
+        if not may_repeat(error, harmless=True):
+            raise
+        return {}
+    return row.tasks if row else {}
+
+
+def _all_final(tasks: Mapping[str, TaskRow], invocation: Invocation) -> bool:
+    """An instance that is missing is not final: an empty list is not success."""
+    return all(
+        instance_id in tasks and tasks[instance_id].status in FINAL_STATUSES
+        for instance_id in invocation.instance_ids
+    )
+
+
+def _line(tasks: Mapping[str, TaskRow], total: int) -> str:
+    final = sum(task.status in FINAL_STATUSES for task in tasks.values())
+    return f"{final} of {count(total, 'instance')} finished"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""The edge between modules and the core: options in, results or one sentence of failure out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+from ._progress import Progress
+from ._sdk.client import Connection
+from ._sdk.ecs import Ecs
+from ._sdk.errors import BadInput, CloudError
+from ._waiting import Clock, RealClock
+
+# The doc fragment ``connection`` describes these.
+CONNECTION_SPEC: dict[str, dict[str, Any]] = {
+    "region_id": {"type": "str", "aliases": ["region"], "fallback": (env_fallback, ["ALIBABA_CLOUD_REGION_ID"])},
+    "endpoint": {"type": "str", "fallback": (env_fallback, ["ALIBABA_CLOUD_ECS_ENDPOINT"])},
+    "access_key_id": {"type": "str", "no_log": True},
+    "access_key_secret": {"type": "str", "no_log": True},
+    "security_token": {"type": "str", "no_log": True},
+    "profile": {"type": "str"},
+    "role_arn": {"type": "str"},
+    "role_session_name": {"type": "str"},
+    "connect_timeout": {"type": "int", "default": 5},
+    "read_timeout": {"type": "int", "default": 30},
+    "http_proxy": {"type": "str"},
+    "https_proxy": {"type": "str"},
+    "ca_path": {"type": "path"},
+}
+CONNECTION_TOGETHER = [["access_key_id", "access_key_secret"]]
+CONNECTION_REQUIRED_BY = {"security_token": ["access_key_id"], "role_session_name": ["role_arn"]}
+CONNECTION_EXCLUSIVE = [["access_key_id", "profile"]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every module's core gets from its edge."""
+
+    params: dict[str, Any]
+    check_mode: bool
+    clock: Clock
+    progress: Progress
+
+    def connect(self, region_id: str | None = None) -> Ecs:
+        """The API of the connection's region, or of another one."""
+        options = self.params | ({"region_id": region_id} if region_id else {})
+        return Ecs(Connection.from_options(options), self.clock)
+
+
+def read_text(params: Mapping[str, Any], option: str) -> str:
+    """The text of an option, or of the file that ``src`` names in its place."""
+    source = params.get("src")
+    if not source:
+        return str(params[option] or "")
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadInput(f"src: cannot read {source}: {reason}.") from error
+
+
+def run_module(argument_spec: dict[str, dict[str, Any]], core: Callable[[Context], dict[str, Any]], **rules: Any) -> None:
+    """Read the options, run ``core`` and exit with what it returns.
+
+    A result with the key ``failed`` fails the task and keeps everything else in it. Errors of the core become one
+    sentence.
+    """
+    module = AnsibleModule(
+        argument_spec=CONNECTION_SPEC | argument_spec,
+        supports_check_mode=True,
+        required_together=CONNECTION_TOGETHER,
+        required_by=CONNECTION_REQUIRED_BY,
+        mutually_exclusive=CONNECTION_EXCLUSIVE + rules.pop("mutually_exclusive", []),
+        **rules,
+    )
+    clock = RealClock()
+    progress = Progress(clock, enabled=module.params.get("progress", True))
+    try:
+        result = core(Context(module.params, module.check_mode, clock, progress))
+    except CloudError as error:
+        module.fail_json(msg=str(error))
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)

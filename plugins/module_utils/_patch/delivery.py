@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Packing the step runner, a request and the steps into one command."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .._sdk.errors import BadInput
+from .steps import Policy, Step
+
+_PLACEHOLDER = "@PAYLOAD@"
+
+
+class Courier:
+    """Makes the script that brings the runner and its work to a host."""
+
+    def __init__(self, runner_dir: str | Path) -> None:
+        folder = Path(runner_dir)
+        try:
+            self._deliver = (folder / "deliver.sh").read_text(encoding="utf-8")
+            self._runner = (folder / "runner.sh").read_bytes()
+        except OSError as error:
+            raise BadInput(f"runner_dir: cannot read the step runner in {folder}: {error.strerror}.") from error
+
+    def script(self, policy: Policy, steps: Sequence[Step], *, sent_at: int, not_after: int) -> str:
+        """The command's text. ``sent_at`` and ``not_after`` are seconds since the epoch."""
+        request = {
+            "run_id": policy.run_id,
+            "restart": policy.restart,
+            "method": policy.method,
+            "settle_s": policy.settle_s,
+            "sent_at": sent_at,
+            "not_after": not_after,
+        }
+        files = {"runner.sh": self._runner, "request": _lines(request)}
+        for number, step in enumerate(steps, start=1):
+            files |= _step_files(f"steps/{number:02d}", step)
+        text = base64.encodebytes(_tar(files)).decode().strip()
+        return self._deliver.replace(_PLACEHOLDER, text)
+
+
+def _step_files(folder: str, step: Step) -> dict[str, bytes]:
+    settings = {
+        "name": step.name,
+        "builtin": step.builtin,
+        "restart": step.restart,
+        "timeout_s": step.timeout_s,
+        "attempts": step.attempts,
+        "rerun": "yes" if step.rerun else "no",
+    }
+    files = {f"{folder}/step": _lines(settings)}
+    if step.script:
+        files[f"{folder}/script"] = step.script.encode()
+    if step.unless:
+        files[f"{folder}/unless"] = step.unless.encode()
+    return files
+
+
+def _lines(values: dict[str, str | int]) -> bytes:
+    return "".join(f"{key}={value}\n" for key, value in values.items()).encode()
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    """A gzipped tar, the same bytes for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o600
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(buffer.getvalue(), compresslevel=9, mtime=0)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Looking at a batch before anything is done to it, and the token that says it has been looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from .._cloud_assistant.fitness import unfitness
+from .._instances.describe import DescribeApi, look
+from .._instances.failure import Failure
+from .._sdk.errors import BadInput
+from .._sdk.shapes import AgentRow
+from .._waiting import Clock
+
+# The agent acts on exit code 194 from this version on. Windows builds are numbered 2.1.x and are a family of
+# their own.
+EXIT_CODE_AGENT = (2, 2, 3, 317)
+
+
+def new_run_id(clock: Clock) -> str:
+    """A run id for those who give none: when, and something that nobody else has."""
+    moment = datetime.fromtimestamp(clock.time(), timezone.utc)
+    return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def token_of(run_id: str, instance_ids: Iterable[str]) -> str:
+    """Says that these instances have been through the preflight of this run."""
+    text = "\n".join([run_id, *sorted(instance_ids)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_token(token: str, run_id: str, instance_ids: Iterable[str]) -> None:
+    """Raise :class:`BadInput` when a batch comes without its preflight."""
+    if token != token_of(run_id, instance_ids):
+        raise BadInput(
+            "This batch has not been through its preflight (was the play started in the middle, with "
+            "--start-at-task?). Nothing was done; start the play from its beginning with the same run id."
+        )
+
+
+def check_unique(instance_ids: Mapping[str, str]) -> None:
+    """Raise :class:`BadInput` when a host (key) has no instance id (value) or shares it with another."""
+    owners: dict[str, str] = {}
+    for name, instance_id in instance_ids.items():
+        if not instance_id:
+            raise BadInput(f"The host {name} has no instance id: set ecs_instance_id for it in the inventory.")
+        if instance_id in owners:
+            raise BadInput(f"The hosts {owners[instance_id]} and {name} have the same instance id, {instance_id}.")
+        owners[instance_id] = name
+
+
+def agent_version(text: str) -> tuple[int, ...]:
+    """``2.2.3.317`` as numbers; empty when it does not look like a version."""
+    return tuple(int(part) for part in text.split(".")) if re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) else ()
+
+
+def settle_method(wanted: str, agent: AgentRow | None) -> str:
+    """``auto`` becomes exit_code, or api where the agent is too old for exit codes (or does not tell its version)."""
+    if wanted != "auto":
+        return wanted
+    return "exit_code" if agent and agent_version(agent.version) >= EXIT_CODE_AGENT else "api"
+
+
+def examine(api: DescribeApi, instance_ids: Sequence[str], method: str) -> dict[str, dict[str, Any]]:
+    """Each instance: name, fit or not and why, agent version, and how it would be restarted."""
+    report = {}
+    for instance_id, seen in look(api, instance_ids).items():
+        failure = unfitness(seen, "linux", api.region_id)
+        settled = settle_method(method, seen.agent)
+        version = seen.agent.version if seen.agent else ""
+        if failure is None and settled == "exit_code" and agent_version(version) < EXIT_CODE_AGENT:
+            least = ".".join(map(str, EXIT_CODE_AGENT))
+            failure = Failure(
+                "agent",
+                f"Its agent {version or '(version unknown)'} cannot restart by exit code, {least} and later can. "
+                "Upgrade the agent, or restart through the API.",
+            )
+        report[instance_id] = {
+            "region_id": api.region_id,
+            "instance_name": seen.instance.name if seen.instance else None,
+            "zone_id": seen.instance.zone_id if seen.instance else None,
+            "status": seen.instance.status if seen.instance else None,
+            "agent_version": version or None,
+            "restart_method": settled,
+            "ok": failure is None,
+            "failure": failure.kind if failure else None,
+            "error_info": failure.info if failure else None,
+        }
+    return report

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""The report of a run: counts, a table for people, a document for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_REACHED = {"status": "not_reached", "ok": True, "changed": False}
+_PACKAGES_WIDTH = 44
+_METHODS = {"exit_code": "by exit code", "api": "through the API"}
+
+
+def build_report(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The whole report. ``results`` holds the verdict on each host by its name; empty where no batch reached it."""
+    hosts = {name: dict(result) or dict(_NOT_REACHED) for name, result in results.items()}
+    run_ids = [result["run_id"] for result in hosts.values() if result.get("run_id")]
+    return {
+        "run_id": run_ids[0] if run_ids else None,
+        "counts": dict(Counter(result["status"] for result in hosts.values())),
+        "failed_hosts": [name for name, result in hosts.items() if not result["ok"]],
+        "hosts": hosts,
+    }
+
+
+def table(report: Mapping[str, Any]) -> list[str]:
+    """The report as lines of text: a row for each host, then the counts."""
+    rows = [("HOST", "BATCH", "PACKAGES UPDATED", "RESTART", "RESULT")]
+    rows += [
+        (
+            name,
+            str(result.get("batch") or "-"),
+            _packages(result),
+            _restart(result),
+            _outcome(result),
+        )
+        for name, result in report["hosts"].items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip() for row in rows]
+    counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in report["counts"].items())
+    return [*lines, "", f"Run {report['run_id'] or '(none)'}: {counts}"]
+
+
+def _packages(result: Mapping[str, Any]) -> str:
+    count = result.get("packages_count") or 0
+    if not count:
+        return "-"
+    shown: list[str] = []
+    for package in result["packages"]:
+        text = f"{package['name']} {package['from']} -> {package['to']}"
+        if shown and len(", ".join([*shown, text])) > _PACKAGES_WIDTH:
+            break
+        shown.append(text)
+    more = count - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _restart(result: Mapping[str, Any]) -> str:
+    """Whether it restarted, and how that is proven."""
+    receipts = result.get("receipts") or []
+    proven = [receipt for receipt in receipts if receipt["verdict"] == "restarted"]
+    if not proven:
+        return "not proven" if receipts else "none"
+    last = proven[-1]
+    times = f", {len(proven)} times" if len(proven) > 1 else ""
+    before, after = str(last["boot_id_before"])[:8], str(last["boot_id_after"])[:8]
+    return f"{_METHODS.get(last['method'], last['method'])}{times}, boot id {before} -> {after}"
+
+
+def _outcome(result: Mapping[str, Any]) -> str:
+    status = result["status"].replace("_", " ")
+    if result["ok"]:
+        stale = result.get("restart_stale")
+        return f"{status} (a restart is still reported as required: {stale})" if stale else status
+    return f"{status} ({result.get('failure')}): {result.get('error_info')}"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Steps and the policy of a run, checked before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._sdk.errors import BadInput
+
+RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STEP_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+BUILTIN = ("os_updates",)
+# So that the names of all steps fit into the trailer.
+MOST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """One idempotent piece of patch work: a script, or something the runner has built in."""
+
+    name: str
+    script: str = ""
+    builtin: str = ""
+    unless: str = ""
+    restart: str = "if_required"
+    timeout_s: int = 3600
+    attempts: int = 1
+    rerun: bool = False
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What holds for a whole run.
+
+    ``restart`` is never, if_required or always; ``method`` is exit_code or api; ``settle_s`` is how long a requested
+    restart may take to begin before it is asked for again.
+    """
+
+    run_id: str
+    restart: str
+    method: str
+    settle_s: int
+
+
+def check_run_id(run_id: str) -> str:
+    """The run id, or :class:`BadInput`."""
+    if not RUN_ID.fullmatch(run_id) or run_id in (".", ".."):
+        raise BadInput(f"The run id {run_id!r} must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'.")
+    return run_id
+
+
+def read_steps(values: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps from a module's options; raises :class:`BadInput` that names the step."""
+    if len(values) > MOST_STEPS:
+        raise BadInput(f"There are {len(values)} steps, and a run takes at most {MOST_STEPS}: join some of them.")
+    steps = [_read_step(number, value) for number, value in enumerate(values, start=1)]
+    for step in steps:
+        if [other.name for other in steps].count(step.name) > 1:
+            raise BadInput(f"Two steps have the name {step.name!r}; the records on the host need one name for each.")
+    return steps
+
+
+def _read_step(number: int, value: Mapping[str, Any]) -> Step:
+    name = value["name"]
+    script = _unix_lines(value.get("script") or "")
+    builtin = name if name in BUILTIN and not script else ""
+    if not _STEP_NAME.fullmatch(name) or name.startswith("."):
+        raise BadInput(
+            f"Step {number} has the name {name!r}; a name is 1 to 40 of the characters A-Z, a-z, 0-9, '.', '_' and "
+            "'-', and does not begin with a dot."
+        )
+    if not script.strip() and not builtin:
+        raise BadInput(f"The step {name!r} has neither a script nor the name of a built-in step ({', '.join(BUILTIN)}).")
+    for what in ("timeout_s", "attempts"):
+        if value[what] < 1:
+            raise BadInput(f"{what} of the step {name!r} must be at least 1.")
+    return Step(
+        name=name,
+        script=script,
+        builtin=builtin,
+        unless=_unix_lines(value.get("unless") or ""),
+        restart=value["restart"],
+        timeout_s=value["timeout_s"],
+        attempts=value["attempts"],
+        # A built-in step looks anew at what there is to do, so it may always start again.
+        rerun=bool(value["rerun"] or builtin),
+    )
+
+
+def _unix_lines(text: str) -> str:
+    """A shell reads a carriage return as part of the word before it."""
+    text = text.replace("\r\n", "\n")
+    return text if not text or text.endswith("\n") else text + "\n"

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Reading the trailer: the last line that the step runner prints, versioned and checksummed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._restart.receipts import Receipt, judge
+
+_MARK = "cloudops.alibaba/1 "
+_POLYNOMIAL = 0x04C11DB7
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """What the host says of its run.
+
+    ``state`` is done, restart, failed, pending, busy, late or refused. ``replayed`` means that another delivery's
+    keeper said so.
+    """
+
+    run_id: str
+    state: str
+    method: str
+    boot_id: str
+    reason: str
+    log: str
+    changed: bool = False
+    replayed: bool = False
+    steps: dict[str, str] = field(default_factory=dict)
+    evidence: str = "unknown"
+    evidence_reason: str = ""
+    stale: str = ""
+    restarts: tuple[Receipt, ...] = ()
+    packages: tuple[dict[str, str], ...] = ()
+    packages_count: int = 0
+
+
+def read_trailer(output: str, run_id: str) -> Trailer | None:
+    """The trailer at the end of an output; None when it is missing, damaged or of another run."""
+    lines = output.rstrip("\n").splitlines()
+    if not lines or not lines[-1].startswith(_MARK):
+        return None
+    text, separator, checksum = lines[-1].rpartition(" cksum=")
+    if not separator or checksum != str(cksum(text.encode())):
+        return None
+    words = dict(word.partition("=")[::2] for word in text.removeprefix(_MARK).split(" "))
+    if words.get("run") != run_id:
+        return None
+    return Trailer(
+        run_id=run_id,
+        state=words.get("state", ""),
+        method=words.get("method", ""),
+        boot_id=words.get("boot", ""),
+        reason=words.get("reason", "").replace("_", " ").strip(),
+        log=words.get("log", ""),
+        changed=words.get("changed") == "yes",
+        replayed=words.get("replayed") == "yes",
+        steps=dict(entry.partition(":")[::2] for entry in _split(words.get("steps", ""), ",")),
+        evidence=words.get("evidence", "unknown"),
+        evidence_reason=words.get("evidence_reason", ""),
+        stale=words.get("stale", ""),
+        restarts=tuple(_receipt(entry) for entry in _split(words.get("restarts", ""), ";")),
+        packages=tuple(_package(entry) for entry in _split(words.get("packages", ""), ";")),
+        packages_count=int(words.get("packages_count") or 0),
+    )
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if text else []
+
+
+def _receipt(entry: str) -> Receipt:
+    method, before, after, requested_at, proven_at, reason = (*entry.split("|"), *[""] * 6)[:6]
+    return judge(
+        method=method,
+        before=before,
+        after=after,
+        requested_at=requested_at,
+        proven_at=proven_at,
+        evidence=[f"reason: {reason}"],
+    )
+
+
+def _package(entry: str) -> dict[str, str]:
+    name, old, new = (*entry.split("|"), *[""] * 3)[:3]
+    return {"name": name, "from": old, "to": new}
+
+
+def cksum(data: bytes) -> int:
+    """The checksum of POSIX cksum(1): a CRC over the data and its length, complemented."""
+    crc = 0
+    length = len(data)
+    while length:
+        data += bytes([length & 0xFF])
+        length >>= 8
+    for byte in data:
+        crc ^= byte << 24
+        for _bit in range(8):
+            crc = (crc << 1) ^ (_POLYNOMIAL if crc & 0x80000000 else 0)
+        crc &= 0xFFFFFFFF
+    return crc ^ 0xFFFFFFFF

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""The verdict on a host: what the role shows, counts and writes into the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._instances.failure import Failure
+from .trailer import Trailer
+
+# Through the role nothing bigger is registered per host: AWX drops results over 700 kB.
+OUTPUT_CHARACTERS = 2000
+
+
+def verdict_of(
+    *,
+    name: str,
+    instance_id: str,
+    region_id: str,
+    run_id: str,
+    status: str | None,
+    failure: Failure | None,
+    trailer: Trailer | None,
+    cycles: int,
+    invoke_ids: Sequence[str],
+    output: str,
+) -> dict[str, Any]:
+    """The verdict. ``status`` None lets the host's own words decide between restarted, patched and unchanged."""
+    receipts = [receipt.as_dict() for receipt in trailer.restarts] if trailer else []
+    restarted = any(receipt["verdict"] == "restarted" for receipt in receipts)
+    changed = restarted or bool(trailer and trailer.changed)
+    if status is None:
+        status = "restarted" if restarted else "patched" if changed else "unchanged"
+    return {
+        "name": name,
+        "instance_id": instance_id,
+        "region_id": region_id,
+        "run_id": run_id,
+        "status": status,
+        "ok": failure is None,
+        "changed": changed,
+        "failure": failure.kind if failure else None,
+        "error_code": (failure.code or None) if failure else None,
+        "error_info": failure.info if failure else None,
+        "steps": trailer.steps if trailer else {},
+        "packages": list(trailer.packages) if trailer else [],
+        "packages_count": trailer.packages_count if trailer else 0,
+        "restarted": restarted,
+        "receipts": receipts,
+        "restart_evidence": trailer.evidence if trailer else "unknown",
+        "restart_stale": (trailer.stale or None) if trailer else None,
+        "cycles": cycles,
+        "invoke_ids": list(invoke_ids),
+        "log": f"{trailer.log}/log" if trailer and trailer.log else None,
+        "output": output[-OUTPUT_CHARACTERS:],
+    }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Asking instances for their boot id, through a command."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._cloud_assistant.command import Command
+from .._cloud_assistant.submit import CommandApi, submit
+from .._cloud_assistant.wait import wait_for
+from .._instances.failure import Failure
+from .._progress import Progress
+from .._sdk.limits import DELIVERY_S
+from .._waiting import Clock, Deadline
+from .receipts import BOOT_ID
+
+_TIMEOUT_S = 60
+# Inside an OS container the boot id is the host's, unless it is mounted over.
+_SCRIPT = """\
+#!/bin/sh
+file=/proc/sys/kernel/random/boot_id
+if { [ -e /run/.containerenv ] || [ -e /.dockerenv ]; } && ! grep -q " $file " /proc/self/mounts; then
+  echo "NONCE container"
+else
+  echo "NONCE $(cat "$file")"
+fi
+"""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What asking one instance brought: its boot id, or why not."""
+
+    boot_id: str | None
+    failure: Failure | None = None
+
+
+def probe_boot_ids(
+    api: CommandApi, instance_ids: Sequence[str], *, clock: Clock, progress: Progress
+) -> dict[str, Probe]:
+    """The boot id of each instance. The answer carries a nonce: output of anything else is not taken for one."""
+    nonce = uuid.uuid4().hex
+    command = Command(content=_SCRIPT.replace("NONCE", nonce), timeout_s=_TIMEOUT_S, name="cloudops-boot-id")
+    submission = submit(api, command, instance_ids)
+    deadline = Deadline(clock, _TIMEOUT_S + DELIVERY_S)
+    results = wait_for(submission.invocations, deadline=deadline, clock=clock, progress=progress)
+    probes = {instance_id: Probe(None, failure) for instance_id, failure in submission.failures.items()}
+    for instance_id, result in results.items():
+        probes[instance_id] = read_probe(nonce, result["output"], result["error_info"])
+    return probes
+
+
+def read_probe(nonce: str, output: str, error_info: str | None) -> Probe:
+    """The boot id in a command's output."""
+    match = re.search(rf"^{nonce} ({BOOT_ID.pattern})$", output, re.MULTILINE)
+    if match:
+        return Probe(match[1])
+    return Probe(None, Failure("agent", error_info or "The instance did not tell its boot id."))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""Restart instances through the API and prove it: boot id before, one RebootInstances, boot id after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from .._cloud_assistant.submit import CommandApi
+from .._instances.describe import look
+from .._instances.failure import Failure
+from .._instances.power import PowerApi, reboot
+from .._progress import Progress, count, duration
+from .._sdk.shapes import format_time
+from .._waiting import Clock, Deadline
+from .boot_ids import Probe, probe_boot_ids
+from .coming_back import wait_until_back
+from .receipts import Receipt, judge
+
+Result = dict[str, Any]
+
+
+class RebootApi(CommandApi, PowerApi, Protocol):
+    """The calls that a proven restart needs."""
+
+
+def reboot_and_prove(
+    api: RebootApi,
+    instance_ids: Sequence[str],
+    *,
+    force: bool,
+    timeout_s: float,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, Result]:
+    """Restart each instance once; the result of each, with its receipt.
+
+    An instance whose boot id cannot be read first is not restarted: nothing could be proven then. ``force`` lifts
+    that, because a forced restart is for instances that do not answer any more.
+    """
+    before = probe_boot_ids(api, instance_ids, clock=clock, progress=progress)
+    ready = [instance_id for instance_id in instance_ids if force or before[instance_id].boot_id]
+    since = _heartbeats(api, ready)
+    requested_at = format_time(clock.time())
+    answers = reboot(api, ready, force=force) if ready else {}
+    # A lost answer is not a refusal: the instance is looked into like the others, and never asked again.
+    asked = [instance_id for instance_id in ready if not _refused(answers[instance_id])]
+    after = _prove(api, asked, before, since, timeout_s=timeout_s, clock=clock, progress=progress)
+    results = {}
+    for instance_id in instance_ids:
+        probe = after.get(instance_id)
+        receipt = judge(
+            method="api" if instance_id in asked else "none",
+            before=before[instance_id].boot_id,
+            after=probe.boot_id if probe else None,
+            requested_at=requested_at if instance_id in asked else None,
+            proven_at=format_time(clock.time()),
+        )
+        failure = _failure(receipt, before[instance_id], answers.get(instance_id), probe, timeout_s)
+        results[instance_id] = result_of_receipt(api.region_id, receipt, failure)
+    return results
+
+
+def result_of_receipt(region_id: str, receipt: Receipt, failure: Failure | None) -> Result:
+    """The result for one instance."""
+    return {
+        "region_id": region_id,
+        "ok": failure is None,
+        "failure": failure.kind if failure else None,
+        "error_code": (failure.code or None) if failure else None,
+        "error_info": failure.info if failure else None,
+        "receipt": receipt.as_dict(),
+    }
+
+
+def _refused(answer: Failure | None) -> bool:
+    return answer is not None and answer.kind != "lost"
+
+
+def _heartbeats(api: RebootApi, instance_ids: Sequence[str]) -> dict[str, float]:
+    seen = look(api, instance_ids)
+    return {
+        instance_id: (one.agent.last_heartbeat or 0.0) if one.agent else 0.0 for instance_id, one in seen.items()
+    }
+
+
+def _prove(
+    api: RebootApi,
+    asked: Sequence[str],
+    before: Mapping[str, Probe],
+    since: Mapping[str, float],
+    *,
+    timeout_s: float,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, Probe]:
+    """Wait and ask until each instance has shown a new boot id or the time is up; the last answer of each."""
+    after: dict[str, Probe] = {}
+    waiting = {instance_id: since[instance_id] for instance_id in asked}
+    deadline = Deadline(clock, timeout_s)
+    if waiting:
+        progress.say(f"Restarting {count(len(waiting), 'instance')}, at most {duration(timeout_s)}")
+    while waiting:
+        back = wait_until_back(api, waiting, deadline=deadline, clock=clock, progress=progress)
+        # At the end everyone is asked once more: silence is one thing, the old boot id another.
+        ask = list(waiting) if deadline.passed else sorted(back)
+        after |= probe_boot_ids(api, ask, clock=clock, progress=progress)
+        seen = look(api, ask)
+        for instance_id in ask:
+            boot_id = after[instance_id].boot_id
+            if (boot_id and boot_id != before[instance_id].boot_id) or deadline.passed:
+                del waiting[instance_id]
+            else:
+                # A heartbeat of the old agent: wait for the next one.
+                agent = seen[instance_id].agent
+                waiting[instance_id] = (agent.last_heartbeat if agent else None) or waiting[instance_id]
+    return after
+
+
+def _failure(
+    receipt: Receipt, before: Probe, answer: Failure | None, after: Probe | None, timeout_s: float
+) -> Failure | None:
+    if receipt.verdict == "restarted":
+        return None
+    if receipt.method == "none":
+        reason = answer or before.failure
+        what = reason.info if reason else ""
+        return Failure(reason.kind if reason else "agent", f"The instance was not restarted. {what}".strip())
+    if receipt.verdict == "not_restarted":
+        return Failure("instance", f"The instance still has its old boot id after {duration(timeout_s)}.")
+    lost = f" {answer.info}" if answer else ""
+    return Failure(
+        "lost",
+        f"It is unknown whether the instance restarted.{lost} It has shown no new boot id within "
+        f"{duration(timeout_s)}; look at it before you restart it again.",
+    )

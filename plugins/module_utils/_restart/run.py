@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""What the module ecs_reboot does: check, restart, shape the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._cloud_assistant.command import check_instance_ids
+from .._cloud_assistant.fitness import find_unfit
+from .._cloud_assistant.results import failure_sentence, summarize
+from .._progress import Progress
+from .._sdk.errors import BadInput
+from .._waiting import Clock
+from .reboot import RebootApi, reboot_and_prove, result_of_receipt
+from .receipts import judge
+
+
+def reboot_instances(
+    connect: Callable[[], RebootApi],
+    instance_ids: list[str],
+    *,
+    force: bool,
+    timeout_s: int,
+    dry: bool,
+    fail: bool,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Restart instances and prove it; with ``dry``, only say which are unfit."""
+    check_instance_ids(instance_ids)
+    if timeout_s < 1:
+        raise BadInput("timeout must be at least 1 second.")
+    api = connect()
+    if dry:
+        unfit = find_unfit(api, instance_ids, "linux")
+        untouched = judge(method="none", before=None, after=None, requested_at=None, proven_at=None)
+        results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
+        changed = len(unfit) < len(instance_ids)
+    else:
+        results = reboot_and_prove(
+            api, instance_ids, force=force, timeout_s=timeout_s, clock=clock, progress=progress
+        )
+        changed = any(result["receipt"]["method"] != "none" for result in results.values())
+    outcome = summarize(results, instance_ids) | {"changed": changed}
+    sentence = failure_sentence(results, "The restart")
+    return outcome | ({"failed": True, "msg": sentence} if sentence and fail else {})

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""One function per API call: typed answers, errors in words, retries inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .._waiting import Clock, RealClock
+from . import imports, limits, retry
+from .client import Connection, make_client
+from .errors import ApiError, NoAnswer, NoCredentials, connection_reason
+from .shapes import AgentRow, InstanceRow, InvocationRow, PowerRow, TaskRow
+
+
+class Ecs:
+    """The ECS API of one region."""
+
+    def __init__(self, connection: Connection, clock: Clock | None = None) -> None:
+        self.region_id = connection.region_id
+        self._connection = connection
+        self._clock = clock or RealClock()
+        self._client = make_client(connection)
+
+    # --- instances ---------------------------------------------------------------------------------------------
+
+    def describe_instances(
+        self,
+        instance_ids: Sequence[str] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        zone_id: str | None = None,
+        status: str | None = None,
+        name: str | None = None,
+    ) -> Iterator[InstanceRow]:
+        """DescribeInstances, all pages. At most ``limits.DESCRIBE_INSTANCES_IDS`` ids; unknown ones are left out."""
+        token = None
+        while True:
+            request = imports.models.DescribeInstancesRequest(
+                region_id=self.region_id,
+                instance_ids=None if instance_ids is None else json.dumps(list(instance_ids)),
+                tag=[imports.models.DescribeInstancesRequestTag(key=key, value=value) for key, value in (tags or {}).items()],
+                zone_id=zone_id,
+                status=status,
+                instance_name=name,
+                max_results=limits.INSTANCES_PAGE,
+                next_token=token,
+            )
+            body = self._read("DescribeInstances", self._client.describe_instances_with_options, request)
+            yield from map(InstanceRow.read, _rows(body, "Instances", "Instance"))
+            token = body.get("NextToken")
+            if not token:
+                return
+
+    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool) -> list[PowerRow]:
+        """RebootInstances, each instance for itself (BatchOptimization=SuccessFirst).
+
+        It has no client token: raises :class:`NoAnswer` when the answer is lost, and is not sent again then.
+        """
+        request = imports.models.RebootInstancesRequest(
+            region_id=self.region_id,
+            instance_id=list(instance_ids),
+            force_reboot=force,
+            batch_optimization="SuccessFirst",
+        )
+        attempted = self._attempted("RebootInstances", instance_ids)
+        body = self._call(attempted, self._client.reboot_instances_with_options, request, harmless=False)
+        return [PowerRow.read(row) for row in _rows(body, "InstanceResponses", "InstanceResponse")]
+
+    # --- Cloud Assistant ---------------------------------------------------------------------------------------
+
+    def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
+        """DescribeCloudAssistantStatus of at most ``limits.ASSISTANT_STATUS_IDS`` ids; unknown ones are left out."""
+        request = imports.models.DescribeCloudAssistantStatusRequest(
+            region_id=self.region_id, instance_id=list(instance_ids)
+        )
+        call = self._client.describe_cloud_assistant_status_with_options
+        body = self._read("DescribeCloudAssistantStatus", call, request)
+        rows = _rows(body, "InstanceCloudAssistantStatusSet", "InstanceCloudAssistantStatus")
+        return [AgentRow.read(row) for row in rows]
+
+    def run_command(
+        self,
+        instance_ids: Sequence[str],
+        *,
+        type: str,  # noqa: A002  the API's name
+        content: str,
+        timeout_s: int,
+        working_dir: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> tuple[str, str]:
+        """RunCommand once, whatever the network does; returns the ids of the invocation and of the command."""
+        request = imports.models.RunCommandRequest(
+            region_id=self.region_id,
+            instance_id=list(instance_ids),
+            type=type,
+            command_content=base64.b64encode(content.encode()).decode(),
+            content_encoding="Base64",
+            enable_parameter=False,
+            timeout=timeout_s,
+            working_dir=working_dir,
+            name=name,
+            description=description,
+            tag=[imports.models.RunCommandRequestTag(key=key, value=value) for key, value in (tags or {}).items()],
+            # Made for this request and the same on each retry of it: the service then runs it once.
+            client_token=str(uuid.uuid4()),
+        )
+        attempted = self._attempted("RunCommand", instance_ids)
+        body = self._call(attempted, self._client.run_command_with_options, request, harmless=True)
+        return body["InvokeId"], body["CommandId"]
+
+    def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+        """DescribeInvocations of one invocation: every instance's status and exit code, no output."""
+        request = imports.models.DescribeInvocationsRequest(
+            region_id=self.region_id, invoke_id=invoke_id, max_results=limits.INVOCATIONS_PAGE
+        )
+        body = self._read("DescribeInvocations", self._client.describe_invocations_with_options, request)
+        rows = _rows(body, "Invocations", "Invocation")
+        return InvocationRow.read(rows[0]) if rows else None
+
+    def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
+        """DescribeInvocationResults of one invocation, all pages: with output."""
+        token = None
+        while True:
+            request = imports.models.DescribeInvocationResultsRequest(
+                region_id=self.region_id,
+                invoke_id=invoke_id,
+                max_results=limits.INVOCATIONS_PAGE,
+                next_token=token,
+                content_encoding="Base64",
+            )
+            call = self._client.describe_invocation_results_with_options
+            body = self._read("DescribeInvocationResults", call, request)
+            invocation = body.get("Invocation") or {}
+            for row in _rows(invocation, "InvocationResults", "InvocationResult"):
+                yield TaskRow.read(invoke_id, row)
+            token = invocation.get("NextToken")
+            if not token:
+                return
+
+    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
+        """StopInvocation on some instances; stopping twice does no harm."""
+        request = imports.models.StopInvocationRequest(
+            region_id=self.region_id, invoke_id=invoke_id, instance_id=list(instance_ids)
+        )
+        attempted = self._attempted(f"StopInvocation of {invoke_id}", instance_ids)
+        self._call(attempted, self._client.stop_invocation_with_options, request, harmless=True)
+
+    # --- how a request is sent ---------------------------------------------------------------------------------
+
+    def _attempted(self, action: str, instance_ids: Sequence[str]) -> str:
+        what = instance_ids[0] if len(instance_ids) == 1 else f"{len(instance_ids)} instances"
+        return f"{action} on {what} in {self.region_id}"
+
+    def _read(self, action: str, call: Callable[..., Any], request: Any) -> dict[str, Any]:
+        return self._call(f"{action} in {self.region_id}", call, request, harmless=True)
+
+    def _call(self, attempted: str, call: Callable[..., Any], request: Any, *, harmless: bool) -> dict[str, Any]:
+        """Send a request, again where that is safe; returns the answer's body as the API wrote it."""
+
+        def send() -> dict[str, Any]:
+            try:
+                body: dict[str, Any] = call(request, imports.RuntimeOptions(autoretry=False)).body.to_map()
+                return body
+            except imports.AlibabaCloudException as error:
+                raise _api_error(attempted, error) from None
+            except imports.CredentialException:
+                raise NoCredentials(f"{attempted}: the credentials ran out and could not be renewed.") from None
+            except Exception as error:  # the SDK wraps what the network does in several classes
+                reason, sent = connection_reason(f"{type(error).__name__} {error}")
+                raise NoAnswer(attempted, reason, sent=sent) from None
+
+        return retry.repeat(send, harmless=harmless, clock=self._clock)
+
+
+def _api_error(attempted: str, error: Any) -> ApiError:
+    return ApiError(
+        attempted,
+        code=error.code or "Unknown",
+        message=error.message or "the API gave no reason",
+        request_id=error.request_id if error.request_id not in (None, "None") else "none",
+        status=error.status_code or 0,
+        # The SDK hands on the header x-acs-retry-after, in milliseconds.
+        retry_after_s=error.retry_after / 1000 if getattr(error, "retry_after", None) else None,
+    )
+
+
+def _rows(body: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
+    value: Any = body
+    for name in path:
+        value = (value or {}).get(name)
+    return value or []

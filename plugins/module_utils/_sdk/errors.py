@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""What can go wrong between us and the API, as exceptions whose text is meant for the user.
+
+The core raises these; only the edges (a module's ``fail_json``, a plugin's ``AnsibleError``) turn them into
+results.
+"""
+
+from __future__ import annotations
+
+import re
+
+# API error code, or its beginning up to a dot → what the user can do about it.
+_ADVICE = {
+    "SignatureDoesNotMatch": "Check the access key secret: it does not belong to this access key id.",
+    "InvalidAccessKeyId": "Check the access key id: the service does not know it, or it is disabled.",
+    "InvalidSecurityToken": "Get a new security token: this one has expired or belongs to another key.",
+    "InvalidRegionId": "Check region_id: the service has no region of that name.",
+    "Forbidden": "Give the caller the permission for this action in RAM.",
+    "NoPermission": "Give the caller the permission for this action in RAM.",
+    "Throttling": "The account's request rate is used up; try again later or with fewer jobs side by side.",
+    "CmdContent.ExceedLimit": "Shorten the script, or send it as a file and run that.",
+    "InstanceIds.ExceedLimit": "Use fewer instances per call.",
+    "Invocation.ExceedQuota": "The region's quota of invocations per day is used up; ask for more in Quota Center.",
+    "InvalidInstance.NotFound": "Check the instance ids and the region: an instance is not there.",
+    "InvalidInstanceId.NotFound": "Check the instance ids and the region: an instance is not there.",
+    "InvalidInstance.NotMatch": "Check that the instances are running and of the platform the script is for.",
+    "IncorrectInstanceStatus": "Start the instance first, or wait until its current operation is over.",
+    "InvalidAction.NotFound": "Check the endpoint: it does not serve this API.",
+}
+
+
+class CloudError(Exception):
+    """Anything that keeps us from doing what was asked; the text is one or two sentences."""
+
+
+class BadInput(CloudError):
+    """Refused before anything was sent."""
+
+
+class MissingSdk(CloudError):
+    """Alibaba's SDK is not installed for the Python that runs this."""
+
+
+class NoCredentials(CloudError):
+    """No credentials were given and none were found."""
+
+
+class ApiError(CloudError):
+    """The API answered with an error: the request had no effect, unless the status is 5xx."""
+
+    def __init__(
+        self,
+        attempted: str,
+        *,
+        code: str,
+        message: str,
+        request_id: str,
+        status: int,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.attempted = attempted
+        self.code = code
+        self.request_id = request_id
+        self.status = status
+        self.retry_after_s = retry_after_s
+        reason = f"{clean_message(message)} (code {code}, request id {request_id})"
+        super().__init__(" ".join(filter(None, [f"{attempted} failed: {reason}.", advice(code)])))
+
+
+class NoAnswer(CloudError):
+    """The request may have been sent, but no answer came back: whether it took effect is unknown.
+
+    ``sent`` is False when the connection was never made, so that it certainly had no effect.
+    """
+
+    def __init__(self, attempted: str, reason: str, *, sent: bool) -> None:
+        self.attempted = attempted
+        self.sent = sent
+        effect = "it is unknown whether it took effect" if sent else "it had no effect"
+        super().__init__(f"{attempted}: no answer from the API, {reason}; {effect}.")
+
+
+def advice(code: str) -> str:
+    """What to do about an API error code; empty when there is nothing to say."""
+    while code:
+        if code in _ADVICE:
+            return _ADVICE[code]
+        code = code.rpartition(".")[0]
+    return ""
+
+
+def clean_message(message: str) -> str:
+    """The API's message without what the SDK wraps around it and without what it echoes of the request.
+
+    A signature error repeats the string to sign, and with it whole scripts.
+    """
+    message = re.sub(r"^code: \d+, ", "", message)
+    message = re.sub(r" request id: \S+$", "", message)
+    message = re.sub(r"(?is)\s*server string to sign is.*", "", message)
+    return message.strip().rstrip(".")
+
+
+def connection_reason(text: str) -> tuple[str, bool]:
+    """Say why a connection failed, and whether the request may have been sent.
+
+    The library's own text quotes the URL, and with it whole scripts, so none of it is passed on.
+    """
+    for pattern, reason, sent in (
+        ("certificate verify failed", "the server's certificate is not trusted (ca_path names another authority)", False),
+        ("Name or service not known|name resolution|getaddrinfo|NameResolutionError", "its name is not known", False),
+        ("Connection refused", "the connection was refused", False),
+        ("No route to host|Network is unreachable", "there is no route to it", False),
+        ("ProxyError|Cannot connect to proxy", "the proxy does not answer", False),
+        ("ConnectTimeout|connect timeout", "connecting took longer than connect_timeout", False),
+        ("Read timed out|read timeout", "it took longer than read_timeout", True),
+        ("reset by peer", "the connection was reset", True),
+        ("RemoteDisconnected|Connection aborted|closed connection", "the connection was closed", True),
+    ):
+        if re.search(pattern, text, re.IGNORECASE):
+            return reason, sent
+    return "the connection failed", True

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_instance_info
+short_description: Look at ECS instances and their Cloud Assistant Agents
+description:
+  - Describes instances of a region, all or those that match, with the state of their Cloud Assistant Agents.
+extends_documentation_fragment:
+  - cloudops.alibaba._connection
+  - cloudops.alibaba._attributes
+  - cloudops.alibaba._attributes.info_module
+options:
+  instance_ids:
+    description: Only these instances, any number. Those that the region does not have are listed in RV(missing).
+    type: list
+    elements: str
+  tags:
+    description: Only instances with all of these tags. An empty value stands for any.
+    type: dict
+    default: {}
+  zone_id:
+    description: Only instances in this zone.
+    type: str
+  status:
+    description: Only instances in this status.
+    type: str
+    choices: [Pending, Running, Starting, Stopping, Stopped]
+  name:
+    description: Only instances of this name; C(*) stands for any text.
+    type: str
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Look at the web servers of a region
+  cloudops.alibaba.ecs_instance_info:
+    region_id: cn-hangzhou
+    tags:
+      app: web
+  register: web
+
+- name: Name those whose agent is not online
+  ansible.builtin.debug:
+    msg: "{{ web.instances.values() | rejectattr('agent.online') | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+instances:
+  description: The instances by instance id.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: The instance's name.
+      type: str
+    region_id:
+      description: Its region.
+      type: str
+    zone_id:
+      description: Its zone.
+      type: str
+    status:
+      description: Its status.
+      type: str
+      sample: Running
+    os_type:
+      description: V(linux) or V(windows).
+      type: str
+    os_name:
+      description: Its operating system.
+      type: str
+    private_ip:
+      description: Its first private address, or an empty text.
+      type: str
+    public_ip:
+      description: Its public address, or an empty text.
+      type: str
+    tags:
+      description: Its tags.
+      type: dict
+    started_at:
+      description: When it was last started, in UTC. A restart from inside the guest need not show here.
+      type: str
+    agent:
+      description: Its Cloud Assistant Agent.
+      type: dict
+      contains:
+        online:
+          description: Whether commands can reach it.
+          type: bool
+        version:
+          description: Its version, or an empty text.
+          type: str
+        last_heartbeat_at:
+          description: When it was last heard of, in UTC.
+          type: str
+missing:
+  description: The ids of O(instance_ids) that the region does not have, or that do not match.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ..module_utils._instances.info import instance_info
+from ..module_utils._module import Context, run_module
+
+
+def core(context: Context) -> dict:
+    params = context.params
+    return instance_info(
+        context.connect(),
+        params["instance_ids"],
+        tags={key: str(value) for key, value in params["tags"].items()},
+        zone_id=params["zone_id"],
+        status=params["status"],
+        name=params["name"],
+    )
+
+
+def main() -> None:
+    run_module(
+        {
+            "instance_ids": {"type": "list", "elements": "str"},
+            "tags": {"type": "dict", "default": {}},
+            "zone_id": {"type": "str"},
+            "status": {"type": "str", "choices": ["Pending", "Running", "Starting", "Stopping", "Stopped"]},
+            "name": {"type": "str"},
+        },
+        core,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_patch
+short_description: Patch a batch of ECS instances in idempotent steps and restart them with proof
+description:
+  - Runs steps on all hosts of a batch at once, restarts those that need it, proves each restart by its boot id, goes on
+    with the steps after it, and returns a verdict on each host.
+  - It sends one command for the whole batch and each cycle (what happens between two restarts), however many hosts there
+    are. The hosts keep records of what they have done, so that a run that is started again with the same run id goes on
+    where it was.
+  - Meant to be used through the role P(cloudops.alibaba.patch_hosts#role). It runs once for a batch of hosts (with
+    C(run_once)), and a strategy without batches is refused.
+extends_documentation_fragment:
+  - cloudops.alibaba._instances.progress
+  - cloudops.alibaba._connection
+  - cloudops.alibaba._attributes
+attributes:
+  async:
+    support: full
+  check_mode:
+    support: partial
+    details:
+      - Says which hosts would be looked into. What the steps would do is only known on the hosts, and no step and no
+        guard runs in check mode.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - As idempotent as its steps are. Within a run, a step that has finished never starts again.
+options:
+  instances:
+    description: The hosts of the batch.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      instance_id:
+        description: The instance.
+        type: str
+        required: true
+      name:
+        description: What to call it in messages, usually the name of the host. If not set, that is its id.
+        type: str
+      region_id:
+        description: Its region. If not set, that is O(region_id).
+        type: str
+  preflight:
+    description: What M(cloudops.alibaba.ecs_patch_info) returned for these very instances.
+    type: dict
+    required: true
+  steps:
+    description:
+      - What to do, in this order. A run without steps only restarts, as O(restart) says.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - The name of the step, 1 to 40 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-).
+          - A step without a script is built in. V(os_updates) updates all packages (with dnf).
+        type: str
+        required: true
+      script:
+        description: The script. Without a C(#!) line it is run by C(sh).
+        type: str
+      src:
+        description: A file with the script, on the controller. It is never templated.
+        type: path
+      unless:
+        description: A script that ends with 0 when there is nothing to do. The step is then skipped.
+        type: str
+      restart:
+        description:
+          - Whether the host restarts after the step. With V(if_required), when the host's own evidence asks for it, or
+            when the script ends with 194.
+        type: str
+        choices: [never, if_required, always]
+        default: if_required
+      timeout_s:
+        description: How many seconds one attempt may take. Then the step and all that it has started is ended.
+        type: int
+        default: 3600
+      attempts:
+        description: How many attempts the step gets, one after the other.
+        type: int
+        default: 1
+      rerun:
+        description:
+          - Whether the step may start again after it was interrupted, by a power cut, say. A step with O(steps[].unless)
+            may, when that says that it is not done.
+        type: bool
+        default: false
+  restart:
+    description:
+      - Whether the run restarts hosts. V(if_required) restarts when a step or the host's own evidence asks for it,
+        V(always) at least once, V(never) not at all.
+    type: str
+    choices: [never, if_required, always]
+    default: if_required
+  settle_time:
+    description: How many seconds a requested restart may take to begin before it is asked for again.
+    type: int
+    default: 120
+  restart_timeout:
+    description: How many seconds a host may take to come back from a restart.
+    type: int
+    default: 900
+  max_restarts:
+    description: How many restarts a host may need in this call.
+    type: int
+    default: 3
+  timeout:
+    description: How many seconds the batch may take. After that no host begins a step or a restart any more.
+    type: int
+    default: 7200
+  runner_dir:
+    description: The folder with the step runner, on the controller. If not set, the collection's own.
+    type: path
+seealso:
+  - module: cloudops.alibaba.ecs_patch_info
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Look at the batch
+  cloudops.alibaba.ecs_patch_info:
+    region_id: cn-hangzhou
+    instances: &batch
+      - instance_id: i-bp1demoweb0000000001
+      - instance_id: i-bp1demoweb0000000002
+  run_once: true
+  register: preflight
+
+- name: Patch the batch
+  cloudops.alibaba.ecs_patch:
+    region_id: cn-hangzhou
+    instances: *batch
+    preflight: "{{ preflight }}"
+    steps:
+      - name: os_updates
+        attempts: 2
+      - name: motd
+        unless: grep -q patched /etc/motd
+        script: echo patched >> /etc/motd
+        restart: never
+  run_once: true
+  register: patch
+"""
+
+RETURN = r"""
+run_id:
+  description: The name of the run.
+  returned: always
+  type: str
+instances:
+  description: The verdict on each host, by instance id.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: What it is called.
+      type: str
+    instance_id:
+      description: Its instance id.
+      type: str
+    region_id:
+      description: Its region.
+      type: str
+    run_id:
+      description: The name of the run.
+      type: str
+    status:
+      description:
+        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, not_reached.
+      type: str
+      sample: restarted
+    ok:
+      description: Whether everything went well.
+      type: bool
+    changed:
+      description: Whether anything was changed.
+      type: bool
+    failure:
+      description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+      type: str
+    error_code:
+      description: The API's error code.
+      type: str
+    error_info:
+      description: What went wrong and what to do about it.
+      type: str
+    steps:
+      description: How each step ended, one of done, unchanged, skipped, failed and pending.
+      type: dict
+    packages:
+      description: The packages that were updated in this run, as many as fit, with the versions before and after.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The package.
+          type: str
+        from:
+          description: The version before.
+          type: str
+        to:
+          description: The version after.
+          type: str
+    packages_count:
+      description: How many packages were updated in this run.
+      type: int
+    restarted:
+      description: Whether a restart is proven.
+      type: bool
+    receipts:
+      description: A receipt for each restart, as M(cloudops.alibaba.ecs_reboot) returns it.
+      type: list
+      elements: dict
+    restart_evidence:
+      description: Whether the host says that it needs a restart, one of required, not_required and unknown.
+      type: str
+    restart_stale:
+      description: The reason for a restart that is still there after a restart for it.
+      type: str
+    cycles:
+      description: How often the host was asked to continue.
+      type: int
+    invoke_ids:
+      description: The invocations that asked it.
+      type: list
+      elements: str
+    log:
+      description: The log on the host.
+      type: str
+    output:
+      description: The summary that the host printed last, at most 2,000 characters.
+      type: str
+"""
+
+from ..module_utils._module import Context, run_module
+from ..module_utils._patch.batch import Limits
+from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, patch
+
+
+def core(context: Context) -> dict:
+    params = context.params
+    return patch(
+        context.connect,
+        params["instances"],
+        params["region_id"],
+        preflight=params["preflight"],
+        steps=params["steps"],
+        restart=params["restart"],
+        settle_s=params["settle_time"],
+        limits=Limits(params["timeout"], params["restart_timeout"], params["max_restarts"]),
+        runner_dir=params["runner_dir"],
+        dry=context.check_mode,
+        clock=context.clock,
+        progress=context.progress,
+    )
+
+
+def main() -> None:
+    run_module(
+        {
+            "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
+            "preflight": {"type": "dict", "required": True},
+            "steps": {"type": "list", "elements": "dict", "default": [], "options": STEP_SPEC},
+            "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
+            "settle_time": {"type": "int", "default": 120},
+            "restart_timeout": {"type": "int", "default": 900},
+            "max_restarts": {"type": "int", "default": 3},
+            "timeout": {"type": "int", "default": 7200},
+            "runner_dir": {"type": "path"},
+            "progress": {"type": "bool", "default": True},
+        },
+        core,
+    )
+
+
+if __name__ == "__main__":
+    main()

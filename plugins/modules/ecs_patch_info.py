@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_patch_info
+short_description: Look at a batch of ECS instances before patching it
+description:
+  - The preflight of a batch. It fixes the run id, and says of each instance whether it is fit to be patched and how it
+    would be restarted.
+  - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
+extends_documentation_fragment:
+  - cloudops.alibaba._connection
+  - cloudops.alibaba._attributes
+  - cloudops.alibaba._attributes.info_module
+options:
+  instances:
+    description: The hosts of the batch.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      instance_id:
+        description: The instance.
+        type: str
+        required: true
+      name:
+        description: What to call it in messages, usually the name of the host. If not set, that is its id.
+        type: str
+      region_id:
+        description: Its region. If not set, that is O(region_id).
+        type: str
+  all_instance_ids:
+    description:
+      - The instance ids of all hosts of the play by host, not only of this batch, to find out whether two hosts are the
+        same instance.
+    type: dict
+    default: {}
+  run_id:
+    description:
+      - The name of the run, such as a change ticket, 1 to 64 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-). A run
+        that is started again with the same name goes on where it was.
+      - If not set, a new name is made.
+    type: str
+  restart_method:
+    description:
+      - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that.
+    type: str
+    choices: [auto, exit_code, api]
+    default: auto
+seealso:
+  - module: cloudops.alibaba.ecs_patch
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Look at two instances
+  cloudops.alibaba.ecs_patch_info:
+    region_id: cn-hangzhou
+    instances:
+      - instance_id: i-bp1demoweb0000000001
+      - instance_id: i-bp1demoweb0000000002
+    run_id: CHG-1234
+  run_once: true
+  register: preflight
+"""
+
+RETURN = r"""
+run_id:
+  description: The name of the run.
+  returned: always
+  type: str
+  sample: CHG-1234
+token:
+  description: Says that these instances have been looked at; M(cloudops.alibaba.ecs_patch) asks for it.
+  returned: always
+  type: str
+instances:
+  description: The instances by instance id.
+  returned: always
+  type: dict
+  contains:
+    region_id:
+      description: The instance's region.
+      type: str
+    instance_name:
+      description: The instance's name.
+      type: str
+    zone_id:
+      description: The instance's zone.
+      type: str
+    status:
+      description: The instance's status.
+      type: str
+    agent_version:
+      description: The version of its Cloud Assistant Agent.
+      type: str
+    restart_method:
+      description: How it would be restarted, V(exit_code) or V(api).
+      type: str
+    ok:
+      description: Whether it is fit.
+      type: bool
+    failure:
+      description: Null, or one of agent, instance and input.
+      type: str
+    error_info:
+      description: Why it is not fit, and what to do about it.
+      type: str
+"""
+
+from ..module_utils._module import Context, run_module
+from ..module_utils._patch.run import INSTANCE_SPEC, preflight
+
+
+def core(context: Context) -> dict:
+    params = context.params
+    return preflight(
+        context.connect,
+        params["instances"],
+        params["region_id"],
+        all_instance_ids=params["all_instance_ids"],
+        run_id=params["run_id"],
+        method=params["restart_method"],
+        clock=context.clock,
+    )
+
+
+def main() -> None:
+    run_module(
+        {
+            "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
+            "all_instance_ids": {"type": "dict", "default": {}},
+            "run_id": {"type": "str"},
+            "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
+        },
+        core,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_reboot
+short_description: Restart ECS instances through the API and prove it
+description:
+  - Restarts Linux instances with RebootInstances, each for itself, and proves each restart by a changed boot id, asked
+    for through Cloud Assistant before and after.
+  - An instance is asked to restart once. When the answer is lost it is not asked again; the instance is looked into
+    instead, and when that does not tell either, its receipt says C(unknown).
+extends_documentation_fragment:
+  - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
+  - cloudops.alibaba._connection
+  - cloudops.alibaba._attributes
+attributes:
+  async:
+    support: full
+  check_mode:
+    support: full
+    details:
+      - Checks which instances are fit, and restarts nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run restarts the instances.
+options:
+  force:
+    description:
+      - Whether to cut the power instead of shutting down. What is not written to disk is lost.
+      - Instances whose boot id cannot be read are then restarted too, though nothing can be proven for them.
+    type: bool
+    default: false
+  timeout:
+    description: How many seconds an instance may take to come back.
+    type: int
+    default: 600
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Restart two instances and prove it
+  cloudops.alibaba.ecs_reboot:
+    region_id: cn-hangzhou
+    instance_ids:
+      - i-bp1demoweb0000000001
+      - i-bp1demoweb0000000002
+  register: restart
+
+- name: Show the proof
+  ansible.builtin.debug:
+    msg: "{{ restart.instances['i-bp1demoweb0000000001'].receipt.evidence }}"
+"""
+
+RETURN = r"""
+instances:
+  description: What came of it on each instance, by instance id.
+  returned: always
+  type: dict
+  contains:
+    region_id:
+      description: The instance's region.
+      type: str
+    ok:
+      description: Whether the restart is proven.
+      type: bool
+    failure:
+      description: Null, or one of agent, network, instance and lost.
+      type: str
+    error_code:
+      description: The API's error code.
+      type: str
+    error_info:
+      description: What went wrong and what to do about it.
+      type: str
+    receipt:
+      description: The evidence.
+      type: dict
+      contains:
+        verdict:
+          description: One of restarted, not_restarted and unknown.
+          type: str
+          sample: restarted
+        method:
+          description: How the restart was asked for, V(api), or V(none) when it was not.
+          type: str
+        boot_id_before:
+          description: The boot id before.
+          type: str
+        boot_id_after:
+          description: The boot id after.
+          type: str
+        requested_at:
+          description: When the restart was asked for, in UTC.
+          type: str
+        proven_at:
+          description: When the new boot id was seen, in UTC.
+          type: str
+        evidence:
+          description: What the verdict rests on, in words.
+          type: list
+          elements: str
+succeeded_ids:
+  description: The ids of the instances whose restart is proven.
+  returned: always
+  type: list
+  elements: str
+failed_ids:
+  description: The ids of the other instances.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ..module_utils._module import Context, run_module
+from ..module_utils._restart.run import reboot_instances
+
+
+def core(context: Context) -> dict:
+    params = context.params
+    return reboot_instances(
+        context.connect,
+        params["instance_ids"],
+        force=params["force"],
+        timeout_s=params["timeout"],
+        dry=context.check_mode,
+        fail=params["fail_on_instance_failure"],
+        clock=context.clock,
+        progress=context.progress,
+    )
+
+
+def main() -> None:
+    run_module(
+        {
+            "instance_ids": {"type": "list", "elements": "str", "required": True},
+            "force": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 600},
+            "fail_on_instance_failure": {"type": "bool", "default": True},
+            "progress": {"type": "bool", "default": True},
+        },
+        core,
+    )
+
+
+if __name__ == "__main__":
+    main()

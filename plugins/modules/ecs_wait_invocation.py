@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_wait_invocation
+short_description: Wait for Cloud Assistant invocations and read their results
+description:
+  - Waits until invocations have ended on all their instances, and returns the results.
+  - It polls once for each invocation, however many instances that has, and reads outputs once.
+extends_documentation_fragment:
+  - cloudops.alibaba._instances.progress
+  - cloudops.alibaba._connection
+  - cloudops.alibaba._attributes
+  - cloudops.alibaba._attributes.info_module
+attributes:
+  check_mode:
+    details:
+      - Does not wait, and returns the results as they stand.
+options:
+  invoke_ids:
+    description: The invocations.
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description:
+      - How many seconds to wait. What has not ended then is reported as failed with O(ignore:failure=lost); nothing is
+        stopped.
+    type: int
+    default: 3600
+  fail_on_instance_failure:
+    description: Whether the task fails when an instance failed. The results of all instances are returned either way.
+    type: bool
+    default: true
+seealso:
+  - module: cloudops.alibaba.ecs_run_command
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Start a script
+  cloudops.alibaba.ecs_run_command:
+    region_id: cn-hangzhou
+    instance_ids: [i-bp1demoweb0000000001]
+    content: sleep 1; hostname
+    wait: false
+  register: started
+
+- name: Wait for what was started, at most ten minutes
+  cloudops.alibaba.ecs_wait_invocation:
+    region_id: cn-hangzhou
+    invoke_ids: "{{ started.invocations | map(attribute='invoke_id') }}"
+    timeout: 600
+"""
+
+RETURN = r"""
+instances:
+  description: The result on each instance, by instance id, as M(cloudops.alibaba.ecs_run_command) returns it.
+  returned: always
+  type: dict
+succeeded_ids:
+  description: The ids of the instances on which it worked.
+  returned: always
+  type: list
+  elements: str
+failed_ids:
+  description: The ids of the instances on which it failed.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ..module_utils._cloud_assistant.run import wait_for_invocations
+from ..module_utils._module import Context, run_module
+
+
+def core(context: Context) -> dict:
+    params = context.params
+    return wait_for_invocations(
+        context.connect(),
+        params["invoke_ids"],
+        timeout_s=0 if context.check_mode else params["timeout"],
+        fail=params["fail_on_instance_failure"],
+        clock=context.clock,
+        progress=context.progress,
+    )
+
+
+def main() -> None:
+    run_module(
+        {
+            "invoke_ids": {"type": "list", "elements": "str", "required": True},
+            "timeout": {"type": "int", "default": 3600},
+            "fail_on_instance_failure": {"type": "bool", "default": True},
+            "progress": {"type": "bool", "default": True},
+        },
+        core,
+    )
+
+
+if __name__ == "__main__":
+    main()

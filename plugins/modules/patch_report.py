@@ -1,0 +1,70 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: patch_report
+short_description: Show and write the report of a patch run
+description:
+  - Shows a table of hosts with their batch, updated packages, restart and its proof, and result, and writes the report
+    as C(report.json).
+  - It is an action on the controller. It runs once for all hosts (with C(run_once)), and makes no API call.
+extends_documentation_fragment:
+  - cloudops.alibaba._attributes
+attributes:
+  action_group:
+    support: none
+    membership: []
+  async:
+    support: none
+  check_mode:
+    support: full
+    details:
+      - Shows the table and writes nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  results:
+    description: The verdict on each host by its name, as M(cloudops.alibaba.ecs_patch) returns it; empty for hosts that
+      no batch has reached.
+    type: dict
+    required: true
+  dest:
+    description: A folder on the controller for the report. It is made if need be. If not set, nothing is written.
+    type: path
+author:
+  - cloudops.alibaba contributors (@cloudops-alibaba)
+"""
+
+EXAMPLES = r"""
+- name: Show what came of a run
+  cloudops.alibaba.patch_report:
+    results:
+      web-01: "{{ patch_hosts_result | default({}) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+run_id:
+  description: The name of the run.
+  returned: always
+  type: str
+counts:
+  description: How many hosts there are of each status.
+  returned: always
+  type: dict
+  sample: {restarted: 2, unchanged: 1}
+failed_hosts:
+  description: The hosts that failed.
+  returned: always
+  type: list
+  elements: str
+report:
+  description: The file that was written.
+  returned: when O(dest) is set
+  type: str
+"""
