@@ -10,7 +10,8 @@ class ModuleDocFragment:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/ecs) or C(group/cloudops.alibaba.ecs) in C(module_defaults) to set defaults for this module.
+    description:
+      - Use C(group/ecs) or C(group/cloudops.alibaba.ecs) in C(module_defaults) to set defaults for this module.
     support: full
     membership:
       - cloudops.alibaba.ecs
@@ -20,7 +21,8 @@ attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description:
+      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
   idempotent:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.

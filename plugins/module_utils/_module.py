@@ -65,7 +65,9 @@ def read_text(params: Mapping[str, Any], option: str) -> str:
         raise BadInput(f"src: cannot read {source}: {reason}.") from error
 
 
-def run_module(argument_spec: dict[str, dict[str, Any]], core: Callable[[Context], dict[str, Any]], **rules: Any) -> None:
+def run_module(
+    argument_spec: dict[str, dict[str, Any]], core: Callable[[Context], dict[str, Any]], **rules: Any
+) -> None:
     """Read the options, run ``core`` and exit with what it returns.
 
     A result with the key ``failed`` fails the task and keeps everything else in it. Errors of the core become one

@@ -8,11 +8,11 @@ DOCUMENTATION = r"""
 module: ecs_patch
 short_description: Patch a batch of ECS instances in idempotent steps and restart them with proof
 description:
-  - Runs steps on all hosts of a batch at once, restarts those that need it, proves each restart by its boot id, goes on
-    with the steps after it, and returns a verdict on each host.
-  - It sends one command for the whole batch and each cycle (what happens between two restarts), however many hosts there
-    are. The hosts keep records of what they have done, so that a run that is started again with the same run id goes on
-    where it was.
+  - Runs steps on all hosts of a batch at once, restarts those that need it, proves each restart by its boot id, goes
+    on with the steps after it, and returns a verdict on each host.
+  - It sends one command for the whole batch and each cycle (what happens between two restarts), however many hosts
+    there are. The hosts keep records of what they have done, so that a run that is started again with the same run id
+    goes on where it was.
   - Meant to be used through the role P(cloudops.alibaba.patch_hosts#role). It runs once for a batch of hosts (with
     C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
@@ -93,8 +93,8 @@ options:
         default: 1
       rerun:
         description:
-          - Whether the step may start again after it was interrupted, by a power cut, say. A step with O(steps[].unless)
-            may, when that says that it is not done.
+          - Whether the step may start again after it was interrupted, by a power cut, say. A step with
+            O(steps[].unless) may, when that says that it is not done.
         type: bool
         default: false
   restart:
@@ -198,8 +198,15 @@ instances:
       description: What went wrong and what to do about it.
       type: str
     steps:
-      description: How each step ended, one of done, unchanged, skipped, failed and pending.
+      description: How each step ended, by its name.
       type: dict
+      contains:
+        state:
+          description: One of done, unchanged, skipped, failed and pending.
+          type: str
+        attempts:
+          description: How many attempts were made.
+          type: int
     packages:
       description: The packages that were updated in this run, as many as fit, with the versions before and after.
       type: list

@@ -40,8 +40,8 @@ options:
     default: {}
   run_id:
     description:
-      - The name of the run, such as a change ticket, 1 to 64 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-). A run
-        that is started again with the same name goes on where it was.
+      - The name of the run, such as a change ticket, 1 to 64 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-).
+        A run that is started again with the same name goes on where it was.
       - If not set, a new name is made.
     type: str
   restart_method:

@@ -140,7 +140,8 @@ instances:
       type: int
       sample: 0
     output:
-      description: What the script printed, standard output and error together. Long outputs lose their middle or beginning.
+      description:
+        - What the script printed, standard output and error together. Long outputs lose their middle or beginning.
       type: str
     output_dropped:
       description: How many bytes of output were lost.

@@ -15,10 +15,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
-from ansible import constants as C
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import connection_loader
@@ -58,7 +59,7 @@ class ControllerAction(ActionBase):
         context.become, context.pipelining = False, True
         connection: LocalConnection = connection_loader.get("ansible.builtin.local", context)
         connection.set_options(var_options={"ansible_pipelining": True})
-        connection._shell.set_options(var_options={})  # noqa: SLF001  the shell belongs to the connection
+        connection._shell.set_options(var_options={})
         self._connection, self._play_context = connection, context
         task_vars["ansible_python_interpreter"] = sys.executable
         if self._task.delegate_to:
@@ -101,7 +102,7 @@ class ControllerAction(ActionBase):
     @contextmanager
     def _progress(self) -> Iterator[None]:
         """Show the lines that the module writes into a pipe, as they come."""
-        folder = tempfile.mkdtemp(prefix="cloudops-", dir=C.DEFAULT_LOCAL_TMP)
+        folder = tempfile.mkdtemp(prefix="cloudops-", dir=constants.DEFAULT_LOCAL_TMP)
         pipe = os.path.join(folder, "progress")
         os.mkfifo(pipe, 0o600)
         # Opened for writing too: it then never ends while the module opens and closes it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A local stand-in for Alibaba Cloud ECS and Cloud Assistant.
 
 Layers, each importing only those to its right:

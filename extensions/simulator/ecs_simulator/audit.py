@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The audit log: what callers asked for and what machines did, as JSON lines in the order it happened."""
 
 import json

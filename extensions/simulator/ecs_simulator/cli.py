@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: ``ecs-simulator serve`` and ``ecs-simulator run``."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Time as the simulator sees it.
 
 Everything that waits or stamps a time asks a :class:`Clock`, so that tests (and, later, fleets of scripted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The fleet file: which regions, instances and access keys the simulated cloud has.
 
 The file is YAML. An unknown key is an error that names the nearest known one, because a key that is silently
@@ -78,7 +79,8 @@ class InstanceSpec:
     boot_s: float = 2.0
     machine: str = "auto"
     agent: Agent = Agent()
-    updates: tuple[Update, ...] = ()
+    updates: tuple[Update, ...] | None = None
+    """None: the machine has no stand-in package manager. Empty: it has one that knows no updates."""
     answers: tuple[Answer, ...] = ()
 
 
@@ -181,7 +183,7 @@ def _instances(reader: "_Reader", seed: int, region_id: str) -> Iterator[Instanc
     boot_s = reader.take("boot_s", float, 2.0)
     machine = reader.choice("machine", MACHINE_KINDS, "auto")
     agent = _agent(reader.reader("agent"))
-    updates = tuple(_update(update) for update in reader.readers("updates"))
+    updates = tuple(_update(update) for update in reader.readers("updates")) if reader.has("updates") else None
     answers = tuple(_answer(answer) for answer in reader.readers("answers"))
     reader.finish()
     if count < 1:
@@ -256,6 +258,9 @@ class _Reader:
         self._values = dict(value)
         self._where = where
         self._known: list[str] = []
+
+    def has(self, key: str) -> bool:
+        return key in self._values
 
     def keys(self) -> list[str]:
         return [str(key) for key in self._values]

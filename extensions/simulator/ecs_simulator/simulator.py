@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Puts a simulated cloud together and takes it apart again."""
 
 import shutil
@@ -73,7 +74,11 @@ class Simulator:
         fleet = await self._settle_machine_kinds()
         ids = Ids(fleet.seed, next_start(self._state_dir))
         self.cloud = Cloud(
-            fleet, clock=self._clock, audit=self._audit, ids=ids, make_machine=lambda spec: self._machine(spec, machines)
+            fleet,
+            clock=self._clock,
+            audit=self._audit,
+            ids=ids,
+            make_machine=lambda spec: self._machine(spec, machines),
         )
         await self.cloud.start()
         self._gateway = Gateway(self.cloud)
@@ -100,7 +105,7 @@ class Simulator:
         kinds = {spec.machine for spec in self._fleet.instances}
         if not kinds & {"auto", "namespace"}:
             return self._fleet
-        reason = await why_not()
+        reason = await why_not(self._state_dir)
         if reason is None:
             return _with_machine(self._fleet, "namespace", only="auto")
         advice = (

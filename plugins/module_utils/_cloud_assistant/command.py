@@ -43,7 +43,9 @@ class Command:
                 f"{limits.COMMAND_CONTENT_BYTES}. Shorten it, or send it as a file first and run that."
             )
         if self.timeout_s < limits.TIMEOUT_MINIMUM_S:
-            raise BadInput(f"timeout is {self.timeout_s} s, and the least that the API takes is {limits.TIMEOUT_MINIMUM_S} s.")
+            raise BadInput(
+                f"timeout is {self.timeout_s} s, and the least that the API takes is {limits.TIMEOUT_MINIMUM_S} s."
+            )
         for what, value, most in (
             ("name", self.name, limits.NAME_CHARACTERS),
             ("description", self.description, limits.DESCRIPTION_CHARACTERS),

@@ -7,9 +7,7 @@ from __future__ import annotations
 from .._instances.failure import Failure
 
 # Statuses of DescribeInvocationResults after which nothing changes any more.
-FINAL_STATUSES = frozenset(
-    {"Success", "Failed", "Invalid", "Aborted", "Error", "Timeout", "Cancelled", "Terminated"}
-)
+FINAL_STATUSES = frozenset({"Success", "Failed", "Invalid", "Aborted", "Error", "Timeout", "Cancelled", "Terminated"})
 
 # The exit codes with which a script asks the agent for a power action. On Linux an exit code is taken modulo 256,
 # so that 3009 and 3010 arrive as 193 and 194.
@@ -66,7 +64,9 @@ def classify(status: str, error_code: str, error_info: str, exit_code: int | Non
     if status == "Success":
         return None
     if status not in FINAL_STATUSES:
-        return Failure("lost", f"It was {status or 'without a status'} when the wait ended; it may still run.", error_code)
+        return Failure(
+            "lost", f"It was {status or 'without a status'} when the wait ended; it may still run.", error_code
+        )
     kind, what_to_do = _BY_CODE.get(error_code) or _BY_STATUS.get(status) or ("agent", "")
     if kind == "script" and exit_code is not None:
         return Failure(kind, f"The script ended with exit code {exit_code}.", error_code)

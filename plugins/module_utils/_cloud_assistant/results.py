@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._instances.failure import Failure
 from .._sdk.shapes import TaskRow, format_time
-from .failures import POWER_ACTIONS, Failure, classify
+from .failures import POWER_ACTIONS, classify
 
 Result = dict[str, Any]
 
@@ -19,7 +20,9 @@ def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: 
     if task.exit_code is not None and task.status in ("Success", "Failed"):
         power_action = POWER_ACTIONS[platform].get(task.exit_code, "none")
     # A requested power action is what the script wanted, not a failure.
-    failure = None if power_action != "none" else classify(task.status, task.error_code, task.error_info, task.exit_code)
+    failure = (
+        None if power_action != "none" else classify(task.status, task.error_code, task.error_info, task.exit_code)
+    )
     return {
         "region_id": region_id,
         "invoke_id": task.invoke_id,

@@ -101,8 +101,7 @@ def _look(invocation: Invocation) -> Mapping[str, TaskRow]:
 def _all_final(tasks: Mapping[str, TaskRow], invocation: Invocation) -> bool:
     """An instance that is missing is not final: an empty list is not success."""
     return all(
-        instance_id in tasks and tasks[instance_id].status in FINAL_STATUSES
-        for instance_id in invocation.instance_ids
+        instance_id in tasks and tasks[instance_id].status in FINAL_STATUSES for instance_id in invocation.instance_ids
     )
 
 

@@ -44,6 +44,4 @@ def look(api: DescribeApi, instance_ids: Sequence[str]) -> dict[str, Seen]:
     agents: dict[str, AgentRow] = {}
     for chunk in chunks(list(instances), limits.ASSISTANT_STATUS_IDS):
         agents |= {row.instance_id: row for row in api.describe_cloud_assistant_status(chunk)}
-    return {
-        instance_id: Seen(instances.get(instance_id), agents.get(instance_id)) for instance_id in instance_ids
-    }
+    return {instance_id: Seen(instances.get(instance_id), agents.get(instance_id)) for instance_id in instance_ids}

@@ -148,9 +148,7 @@ class Batch:
     def _submit(self, hosts: Sequence[Host]) -> tuple[list[Invocation], dict[str, Result]]:
         api = hosts[0].api
         policy = replace(self._policy, method=hosts[0].method)
-        script = self._courier.script(
-            policy, self._steps, sent_at=int(self._clock.time()), not_after=self._not_after
-        )
+        script = self._courier.script(policy, self._steps, sent_at=int(self._clock.time()), not_after=self._not_after)
         command = Command(
             content=script,
             timeout_s=max(int(self._deadline.left_s), 10) + _ANSWER_MARGIN_S,

@@ -30,7 +30,7 @@ class Courier:
 
     def script(self, policy: Policy, steps: Sequence[Step], *, sent_at: int, not_after: int) -> str:
         """The command's text. ``sent_at`` and ``not_after`` are seconds since the epoch."""
-        request = {
+        request: dict[str, str | int] = {
             "run_id": policy.run_id,
             "restart": policy.restart,
             "method": policy.method,
@@ -46,7 +46,7 @@ class Courier:
 
 
 def _step_files(folder: str, step: Step) -> dict[str, bytes]:
-    settings = {
+    settings: dict[str, str | int] = {
         "name": step.name,
         "builtin": step.builtin,
         "restart": step.restart,

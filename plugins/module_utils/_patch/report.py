@@ -73,6 +73,12 @@ def _restart(result: Mapping[str, Any]) -> str:
 def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     if result["ok"]:
-        stale = result.get("restart_stale")
-        return f"{status} (a restart is still reported as required: {stale})" if stale else status
+        notes = [
+            f"{name} passed on attempt {step['attempts']}"
+            for name, step in (result.get("steps") or {}).items()
+            if step["attempts"] > 1
+        ]
+        if result.get("restart_stale"):
+            notes.append(f"a restart is still reported as required: {result['restart_stale']}")
+        return f"{status} ({'; '.join(notes)})" if notes else status
     return f"{status} ({result.get('failure')}): {result.get('error_info')}"

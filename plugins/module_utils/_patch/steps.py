@@ -74,7 +74,9 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
             "'-', and does not begin with a dot."
         )
     if not script.strip() and not builtin:
-        raise BadInput(f"The step {name!r} has neither a script nor the name of a built-in step ({', '.join(BUILTIN)}).")
+        raise BadInput(
+            f"The step {name!r} has neither a script nor the name of a built-in step ({', '.join(BUILTIN)})."
+        )
     for what in ("timeout_s", "attempts"):
         if value[what] < 1:
             raise BadInput(f"{what} of the step {name!r} must be at least 1.")

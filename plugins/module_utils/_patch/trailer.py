@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .._restart.receipts import Receipt, judge
 
@@ -28,7 +29,7 @@ class Trailer:
     log: str
     changed: bool = False
     replayed: bool = False
-    steps: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     evidence: str = "unknown"
     evidence_reason: str = ""
     stale: str = ""
@@ -57,7 +58,7 @@ def read_trailer(output: str, run_id: str) -> Trailer | None:
         log=words.get("log", ""),
         changed=words.get("changed") == "yes",
         replayed=words.get("replayed") == "yes",
-        steps=dict(entry.partition(":")[::2] for entry in _split(words.get("steps", ""), ",")),
+        steps=dict(_step(entry) for entry in _split(words.get("steps", ""), ",")),
         evidence=words.get("evidence", "unknown"),
         evidence_reason=words.get("evidence_reason", ""),
         stale=words.get("stale", ""),
@@ -69,6 +70,11 @@ def read_trailer(output: str, run_id: str) -> Trailer | None:
 
 def _split(text: str, separator: str) -> list[str]:
     return text.split(separator) if text else []
+
+
+def _step(entry: str) -> tuple[str, dict[str, Any]]:
+    name, state, attempts = (*entry.split(":"), *[""] * 3)[:3]
+    return name, {"state": state, "attempts": int(attempts or 0)}
 
 
 def _receipt(entry: str) -> Receipt:

@@ -57,7 +57,7 @@ def reboot_and_prove(
             requested_at=requested_at if instance_id in asked else None,
             proven_at=format_time(clock.time()),
         )
-        failure = _failure(receipt, before[instance_id], answers.get(instance_id), probe, timeout_s)
+        failure = _failure(receipt, before[instance_id], answers.get(instance_id), timeout_s)
         results[instance_id] = result_of_receipt(api.region_id, receipt, failure)
     return results
 
@@ -80,9 +80,7 @@ def _refused(answer: Failure | None) -> bool:
 
 def _heartbeats(api: RebootApi, instance_ids: Sequence[str]) -> dict[str, float]:
     seen = look(api, instance_ids)
-    return {
-        instance_id: (one.agent.last_heartbeat or 0.0) if one.agent else 0.0 for instance_id, one in seen.items()
-    }
+    return {instance_id: (one.agent.last_heartbeat or 0.0) if one.agent else 0.0 for instance_id, one in seen.items()}
 
 
 def _prove(
@@ -118,9 +116,7 @@ def _prove(
     return after
 
 
-def _failure(
-    receipt: Receipt, before: Probe, answer: Failure | None, after: Probe | None, timeout_s: float
-) -> Failure | None:
+def _failure(receipt: Receipt, before: Probe, answer: Failure | None, timeout_s: float) -> Failure | None:
     if receipt.verdict == "restarted":
         return None
     if receipt.method == "none":

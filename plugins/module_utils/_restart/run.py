@@ -39,9 +39,7 @@ def reboot_instances(
         results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
         changed = len(unfit) < len(instance_ids)
     else:
-        results = reboot_and_prove(
-            api, instance_ids, force=force, timeout_s=timeout_s, clock=clock, progress=progress
-        )
+        results = reboot_and_prove(api, instance_ids, force=force, timeout_s=timeout_s, clock=clock, progress=progress)
         changed = any(result["receipt"]["method"] != "none" for result in results.values())
     outcome = summarize(results, instance_ids) | {"changed": changed}
     sentence = failure_sentence(results, "The restart")

@@ -126,6 +126,8 @@ def _honour_no_proxy(host: str) -> None:
     """The SDK ignores NO_PROXY; for a host that it excludes, take the proxies out of this process's environment."""
     name = host.rsplit(":", 1)[0].strip("[]").lower()
     excluded = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").lower().split(",")
-    if "*" in excluded or any(entry and (name == entry or name.endswith("." + entry.lstrip("."))) for entry in excluded):
+    if "*" in excluded or any(
+        entry and (name == entry or name.endswith("." + entry.lstrip("."))) for entry in excluded
+    ):
         for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             os.environ.pop(variable, None)

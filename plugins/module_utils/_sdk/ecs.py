@@ -43,7 +43,10 @@ class Ecs:
             request = imports.models.DescribeInstancesRequest(
                 region_id=self.region_id,
                 instance_ids=None if instance_ids is None else json.dumps(list(instance_ids)),
-                tag=[imports.models.DescribeInstancesRequestTag(key=key, value=value) for key, value in (tags or {}).items()],
+                tag=[
+                    imports.models.DescribeInstancesRequestTag(key=key, value=value)
+                    for key, value in (tags or {}).items()
+                ],
                 zone_id=zone_id,
                 status=status,
                 instance_name=name,

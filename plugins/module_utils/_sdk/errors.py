@@ -107,7 +107,11 @@ def connection_reason(text: str) -> tuple[str, bool]:
     The library's own text quotes the URL, and with it whole scripts, so none of it is passed on.
     """
     for pattern, reason, sent in (
-        ("certificate verify failed", "the server's certificate is not trusted (ca_path names another authority)", False),
+        (
+            "certificate verify failed",
+            "the server's certificate is not trusted (ca_path names another authority)",
+            False,
+        ),
         ("Name or service not known|name resolution|getaddrinfo|NameResolutionError", "its name is not known", False),
         ("Connection refused", "the connection was refused", False),
         ("No route to host|Network is unreachable", "there is no route to it", False),

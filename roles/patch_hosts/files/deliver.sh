@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
 # cloudops.alibaba delivery: unpacks the step runner and starts it.
 # The payload below is a gzipped tar in Base64; `sed 1,/^PAYLOAD/d | base64 -d | tar tzf -` shows what is in it.
 
@@ -11,7 +12,7 @@ main() {
 
   # The agent keeps its copy of this script readable for everybody. Emptied it tells nobody anything; removed it
   # would let the agent run a command again that it is given twice.
-  if [ -f "$0" ] && sed -n 2p "$0" | grep -q '^# cloudops.alibaba delivery'; then
+  if [ -f "$0" ] && head -n 3 "$0" | grep -q '^# cloudops.alibaba delivery'; then
     : >"$0"
   fi
 

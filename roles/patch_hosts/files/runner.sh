@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
 # The step runner of cloudops.alibaba. It runs on the host, in dash, bash and busybox sh.
 #
 #   runner.sh continue BASE DELIVERY    carry the run on, and tell how far it is (the one verb of the controller)
@@ -17,7 +18,7 @@
 #   RUN/trailer              what the last keeper has to say to the controller
 #   RUN/steps/NAME/started   boot, pid, start, content, attempt: written by the step itself just before it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
-#   RUN/steps/NAME/finished  done, unchanged or skipped; such a step never starts again in this run
+#   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at: such a step never starts again in this run
 #   RUN/restart_requested    boot, method, uptime, at, reason: a restart that is asked for and not yet proven
 #   RUN/restarts             proven restarts, one a line: method before after requested_at proven_at reason
 #   RUN/packages             packages updated, one a line: name from to
@@ -272,7 +273,7 @@ await() {
 }
 
 finish_step() {
-  record "$records/finished" "$1 $(utc_now)"
+  record "$records/finished" "$1 $attempt $(utc_now)"
   say "$name: $1"
   log_line "step $name: $1"
 }
@@ -364,13 +365,15 @@ end_with() {
     [ -d "$step" ] || continue
     read_step
     state=pending
+    made=0
     if [ -s "$run/steps/$name/finished" ]; then
-      read -r state _at <"$run/steps/$name/finished"
+      read -r state made _at <"$run/steps/$name/finished"
     elif [ "$failed_step" = "$name" ]; then
       state=failed
+      made=$attempt
     fi
     [ "$state" != 'done' ] || changed=yes
-    steps=$steps${steps:+,}$name:$state
+    steps=$steps${steps:+,}$name:$state:$made
   done
   {
     trailer_start "$1" "$method"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The life of a command on an instance, as the real agent lives it.
 
 What is measured on the real agent stands in the test of each rule: 10 commands at once and the rest in a queue,

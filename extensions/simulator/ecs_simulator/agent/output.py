@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which bytes of a command's output reach the service.
 
 Measured on the real agent: while a command runs, at most 2,048 bytes go out each second until more than 6,000

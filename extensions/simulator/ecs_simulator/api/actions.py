@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which function serves which action."""
 
 from collections.abc import Callable

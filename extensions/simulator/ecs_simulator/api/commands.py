@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """RunCommand and StopInvocation."""
 
 import base64
@@ -18,7 +19,15 @@ _MAXIMUM_CONTENT_BYTES = 24 * 1024
 _MINIMUM_TIMEOUT_S = 10
 _DEFAULT_TIMEOUT_S = 60
 _TYPES = {"RunShellScript": "linux", "RunBatScript": "windows", "RunPowerShellScript": "windows"}
-_NOT_YET = ("ResourceTag.1.Key", "ContainerId", "ContainerName", "Frequency", "Launcher", "OssOutputDelivery", "Username")
+_NOT_YET = (
+    "ResourceTag.1.Key",
+    "ContainerId",
+    "ContainerName",
+    "Frequency",
+    "Launcher",
+    "OssOutputDelivery",
+    "Username",
+)
 
 
 def run_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """DescribeInstances and DescribeInstanceStatus."""
 
 import ast
@@ -44,8 +45,7 @@ def describe_instance_status(cloud: Cloud, parameters: Parameters) -> dict[str, 
     found = [
         host.instance
         for host in hosts
-        if (not ids or host.instance.id in ids)
-        and parameters.text("ZoneId") in ("", host.instance.spec.zone_id)
+        if (not ids or host.instance.id in ids) and parameters.text("ZoneId") in ("", host.instance.spec.zone_id)
     ]
     page = read_page(parameters, len(found), maximum=50)
     rows = [{"InstanceId": instance.id, "Status": instance.status} for instance in page.cut(found)]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """DescribeInvocations and DescribeInvocationResults."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Pages: by PageNumber and PageSize, or by NextToken and MaxResults."""
 
 import base64

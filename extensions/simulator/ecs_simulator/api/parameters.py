@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Reading the parameters of an RPC request: ``InstanceId.1``, ``Tag.2.Key``, numbers and booleans as text."""
 
 import re

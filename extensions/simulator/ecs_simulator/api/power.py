@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """RebootInstance, RebootInstances, StopInstances and StartInstances."""
 
 from collections.abc import Callable
@@ -16,9 +17,7 @@ def reboot_instance(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     host = cloud.hosts.get(instance_id)
     _require(host, "Running")
     if parameters.flag("DryRun"):
-        raise ApiError(
-            400, "DryRunOperation", "Request validation has been passed with DryRun flag set."
-        )
+        raise ApiError(400, "DryRunOperation", "Request validation has been passed with DryRun flag set.")
     assert host
     host.restart(force=parameters.flag("ForceStop"))
     return {}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """DescribeRegions."""
 
 from typing import Any
@@ -6,7 +7,7 @@ from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 
 
-def describe_regions(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
+def describe_regions(cloud: Cloud, _parameters: Parameters) -> dict[str, Any]:
     return {
         "Regions": {
             "Region": [

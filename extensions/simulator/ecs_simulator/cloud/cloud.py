@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The cloud: instances, invocations and the rules between them. No HTTP in here."""
 
 import asyncio
@@ -42,6 +43,7 @@ class Cloud:
         self.hosts: dict[str, Host] = {}
         self.invocations: dict[str, Invocation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
         for number, spec in enumerate(fleet.instances):
             self._add(spec, number, make_machine(spec))
 
@@ -77,6 +79,8 @@ class Cloud:
 
     async def close(self) -> None:
         """End every machine."""
+        for waiting in self._waiting:
+            waiting.cancel()
         await asyncio.gather(*(host.close() for host in self.hosts.values()))
 
     # --- regions and instances ---------------------------------------------------------------------------------
@@ -142,7 +146,9 @@ class Cloud:
         if host.agent:
             host.agent.deliver(task)
         else:
-            asyncio.ensure_future(self._abort_undelivered(task))
+            waiting = asyncio.ensure_future(self._abort_undelivered(task))
+            self._waiting.add(waiting)
+            waiting.add_done_callback(self._waiting.discard)
 
     async def _abort_undelivered(self, task: Task) -> None:
         await self.clock.sleep(self.fleet.settings.delivery_timeout_s)

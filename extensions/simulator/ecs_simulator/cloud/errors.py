@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The one exception that becomes an error response."""
 
 
@@ -12,7 +13,9 @@ class ApiError(Exception):
 
 
 def missing(parameter: str) -> ApiError:
-    return ApiError(400, f"MissingParameter.{parameter}", f"The input parameter {parameter} that is mandatory is missing.")
+    return ApiError(
+        400, f"MissingParameter.{parameter}", f"The input parameter {parameter} that is mandatory is missing."
+    )
 
 
 def invalid(parameter: str, why: str = "is not valid") -> ApiError:

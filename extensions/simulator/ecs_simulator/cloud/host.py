@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """An instance with its machine and agent, and the power switch that keeps the three in step."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Identifiers in the shapes that Alibaba Cloud gives them."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the cloud records of an instance."""
 
 from dataclasses import dataclass, field

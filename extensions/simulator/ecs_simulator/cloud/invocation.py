@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Commands, their invocations and the state of each on each instance.
 
 Statuses are those of the SDK's docstrings: DescribeInvocations (request and response) and

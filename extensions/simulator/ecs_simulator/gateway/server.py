@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP server: authenticates a request, finds its action, answers as Alibaba's gateway does."""
 
 import hmac
@@ -70,7 +71,8 @@ class Gateway:
         self._cloud.audit.api(
             action=action,
             caller=caller,
-            instance_ids=parameters.numbered("InstanceId") or [query[name] for name in ("InstanceId",) if name in query],
+            instance_ids=parameters.numbered("InstanceId")
+            or [query[name] for name in ("InstanceId",) if name in query],
             code=code,
             request_id=request_id,
             milliseconds=round((time.monotonic() - started) * 1000),
@@ -104,7 +106,5 @@ class Gateway:
             body=body,
         )
         if not hmac.compare_digest(expected, authorization.signature):
-            raise ApiError(
-                400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation."
-            )
+            raise ApiError(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
         return authorization.access_key_id

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What every kind of machine offers to the agent and to the power switch."""
 
 import enum

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A machine without processes: it answers commands from the fleet file.
 
 For Windows instances, and where namespaces are not to be had.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A machine made of namespaces, seen from the simulator: boots process 1 and talks to it."""
 
 import asyncio
@@ -234,11 +235,11 @@ class NamespaceMachine(base.Machine):
             self.on_down(PowerAction.RESTART if status == supervisor.EXIT_RESTART else PowerAction.POWER_OFF)
 
 
-async def why_not() -> str | None:
-    """Why this computer cannot run namespace machines, or None when it can: boots one and ends it."""
-    with tempfile.TemporaryDirectory(prefix="ecs-simulator-probe-") as folder:
+async def why_not(folder: Path) -> str | None:
+    """Why this computer cannot run namespace machines, or None when it can: boots one below ``folder`` and ends it."""
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=folder) as probe:
         spec = InstanceSpec(id="i-probe0000", name="probe", region_id="probe", zone_id="probe")
-        machine = NamespaceMachine(spec, Settings(stop_grace_s=0.0), Path(folder, "machine"))
+        machine = NamespaceMachine(spec, Settings(stop_grace_s=0.0), Path(probe, "machine"))
         try:
             await machine.boot("00000000-0000-4000-8000-000000000000")
         except MachineError as error:

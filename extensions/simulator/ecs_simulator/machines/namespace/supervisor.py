@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Process 1 of a namespace machine.
 
 Run as ``python -I -S supervisor.py CONTROL_FD`` with the machine's folder as the working directory. It enters
@@ -6,7 +7,8 @@ it starts and kills processes, collects them, forwards the system log and goes d
 simulator dies the socket ends, process 1 ends with it, and the kernel ends everything on the machine.
 
 Nothing outside ``/usr`` stays visible, and nobody may not be able to read Python's library, so all imports happen
-first and nothing here may import later (files are opened as bytes: text files import their encoding). It speaks to the kernel through ctypes because Python 3.11 has neither ``unshare`` nor ``mount``.
+first and nothing here may import later (files are opened as bytes: text files import their encoding). It speaks to
+the kernel through ctypes because Python 3.11 has neither ``unshare`` nor ``mount``.
 """
 
 import array  # noqa: F401  socket.recv_fds imports it at its first call, which is too late here
@@ -313,7 +315,7 @@ class Supervisor:
     def _make_syslog() -> socket.socket:
         syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         syslog.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
+        os.chmod("/dev/log", 0o666)  # noqa: S103  everybody may log
         return syslog
 
     @staticmethod

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The files of a namespace machine: made once, kept between boots and between starts of the simulator."""
 
 import os
@@ -56,7 +57,7 @@ def make_tree(folder: Path, spec: InstanceSpec) -> None:
     _link_system_folders(building / "root")
     _write_etc(building / "root" / "etc", spec)
     (building / "root" / "var" / "run").symlink_to("/run")
-    if spec.updates:
+    if spec.updates is not None:
         _write_updates(building / "root" / "var" / "lib" / "updates", spec.updates)
     if os.geteuid() == 0:
         _give_to_nobody(building)
@@ -67,7 +68,7 @@ def programs(spec: InstanceSpec) -> dict[str, bytes]:
     """The machine's own programs by path; written at each boot, so that they follow the simulator's version."""
     shutdown = _program("shutdown")
     found = {f"/usr/local/sbin/{name}": shutdown for name in ("shutdown", "reboot", "poweroff", "halt")}
-    if spec.updates:
+    if spec.updates is not None:
         found |= {f"/usr/local/bin/{name}": _program(name) for name in ("dnf", "needs-restarting")}
     return found
 

@@ -1,0 +1,89 @@
+# Everything happens below this folder: .venv, .ansible and .demo hold what is made, `make clean` removes it.
+
+# The newest Python from 3.11 on that really runs and can make virtual environments.
+ifndef PYTHON
+PYTHON := $(shell for python in python3.15 python3.14 python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& command -v "$$python" && break; done)
+endif
+ANSIBLE_CORE ?= ansible-core>=2.19
+ARGS ?=
+
+ROOT := $(CURDIR)
+BIN := $(ROOT)/.venv/bin
+COLLECTIONS := $(ROOT)/.ansible/collections
+COLLECTION := $(COLLECTIONS)/ansible_collections/cloudops/alibaba
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_HOME := $(ROOT)/.ansible
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export PIP_CACHE_DIR := $(ROOT)/.venv/cache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Nothing asks the metadata server for credentials.
+export ALIBABA_CLOUD_ECS_METADATA_DISABLED := true
+export PYTHONPATH := $(COLLECTIONS)
+unexport ANSIBLE_CONFIG
+
+SHELL_FILES := .ci/run roles/patch_hosts/files/*.sh extensions/simulator/ecs_simulator/machines/namespace/programs/*
+
+.DEFAULT_GOAL := help
+.PHONY: FORCE help demo demo-reset test lint unit integration venv venv-dev clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make PYTHON=/path/to/python3 …   use another Python (found: $(or $(PYTHON),none))"
+	@echo "  make demo ARGS=\"-e patch_hosts_restart_method=api\"   pass options to ansible-playbook"
+
+demo: venv ## Patch and restart a simulated fleet; a second run finds nothing to do
+	@mkdir -p .demo
+	@rm -f .demo/audit.jsonl
+	ecs-simulator run --fleet demo/fleet.yml --state-dir .demo/state --audit-log .demo/audit.jsonl -- \
+		ansible-playbook -i demo/inventory.yml -e @demo/vars.yml \
+		-e patch_hosts_report_dir=$(ROOT)/.demo/report playbooks/patch.yml $(ARGS)
+	@echo "The report is .demo/report/report.json, the simulator's audit log .demo/audit.jsonl; make demo-reset starts afresh."
+
+demo-reset: ## Forget what the demo has patched
+	rm -rf .demo
+
+test: lint unit integration ## Run all checks and tests
+
+lint: venv-dev ## Run ruff, mypy, shellcheck and ansible-lint
+	ruff check .
+	ruff format --check .
+	mypy
+	shellcheck $(SHELL_FILES)
+	cd $(COLLECTION) && ansible-lint --offline
+
+unit: venv-dev ## Run the unit tests, and the simulator's
+	pytest -q -n 2 tests/unit extensions/simulator/tests
+
+integration: venv-dev ## Run modules, role and demo against the simulator
+	pytest -q -n 2 tests/end_to_end
+
+venv: .venv/.runtime $(COLLECTION) ## Install Ansible, the SDK, the simulator and the collection into .venv and .ansible
+
+venv-dev: venv .venv/.dev
+
+$(COLLECTION):
+	mkdir -p $(@D)
+	ln -sfn $(ROOT) $@
+
+# Changes only when another Python is asked for: .venv is then made anew.
+.ansible/python: FORCE
+	@mkdir -p $(@D)
+	@echo "$(PYTHON)" | cmp -s - $@ || echo "$(PYTHON)" > $@
+
+.venv/.runtime: .ansible/python requirements.txt extensions/simulator/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with the venv module runs here. Install one" \
+		"(Debian: apt-get install python3-venv) or name one: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet "$(ANSIBLE_CORE)" -r requirements.txt -e extensions/simulator
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+clean: ## Remove everything that was made
+	rm -rf .venv .ansible .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
