@@ -111,6 +111,8 @@ class NamespaceMachine(base.Machine):
                 cwd=self._folder,
                 env={},
                 pass_fds=[theirs.fileno()],
+                # Away from the user's terminal: through /dev/tty a script could type into it.
+                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

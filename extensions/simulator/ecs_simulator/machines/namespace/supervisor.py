@@ -32,7 +32,9 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 1024, 2048, 1 << 21
 MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
+# <linux/capability.h>
+CAP_SYS_ADMIN = 21
 
 # How process 1 tells its parent what happens next. Signals do the same for reboot(2): SIGHUP and SIGINT.
 EXIT_RESTART, EXIT_POWER_OFF, EXIT_FAILED = 10, 11, 12
@@ -239,13 +241,16 @@ class Supervisor:
             try:
                 os.setpgid(0, 0)
                 signal.set_wakeup_fd(-1)
-                for number in (signal.SIGCHLD, signal.SIGPIPE):
+                # The last two are ignored by Python, and what is ignored stays ignored.
+                for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
                     signal.signal(number, signal.SIG_DFL)
                 null = os.open("/dev/null", os.O_RDONLY)
                 os.dup2(null, 0)
                 os.dup2(output, 1)
                 os.dup2(output, 2)
                 os.closerange(3, 256)
+                # Root on the machine could otherwise make read-only mounts writable again.
+                call("prctl", PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0)
                 os.umask(0o022)
                 os.chdir(request["cwd"])
                 execute(request["argv"], request["env"])

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the simulator's tests; what they import stands in simulator_helpers."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+from ecs_simulator.machines.namespace.machine import why_not
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skip a test where namespace machines are not to be had."""
+    with tempfile.TemporaryDirectory() as folder:
+        reason = asyncio.run(why_not(Path(folder)))
+    if reason:
+        pytest.skip(reason)

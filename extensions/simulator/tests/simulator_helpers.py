@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the simulator's tests share: fleets, running simulators, and the real SDK as the client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alibabacloud_ecs20140526 import models
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
+from ecs_simulator.fleet import Fleet, parse_fleet
+from ecs_simulator.simulator import Simulator
+
+REGION = "cn-hangzhou"
+
+
+def make_fleet(*instances: dict[str, Any], **more: Any) -> Fleet:
+    """A fleet of one region and the key demo/demo-secret."""
+    return parse_fleet(
+        {
+            "access_keys": [{"id": "demo", "secret": "demo-secret"}],
+            "regions": {REGION: {"instances": list(instances)}},
+            **more,
+        }
+    )
+
+
+class Caller:
+    """The real SDK against a simulator, from an asyncio test."""
+
+    def __init__(self, simulator: Simulator, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
+        self.simulator = simulator
+        self.url = url
+        self._audit_log = audit_log
+        self._client = Client(
+            Config(access_key_id="demo", access_key_secret=secret, endpoint=url.split("//")[1], protocol="http")
+        )
+
+    async def __call__(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """Call an action by its API name; returns the answer as the API wrote it."""
+        method = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in action).lstrip("_")
+        request = getattr(models, f"{action}Request")(**parameters)
+        response = await asyncio.to_thread(getattr(self._client, method), request)
+        body: dict[str, Any] = response.body.to_map()
+        return body
+
+    async def run(self, script: str, *instance_ids: str, **more: Any) -> str:
+        """RunCommand; returns the invocation's id."""
+        answer = await self(
+            "RunCommand",
+            region_id=REGION,
+            type="RunShellScript",
+            command_content=script,
+            instance_id=list(instance_ids),
+            timeout=60,
+            **more,
+        )
+        invoke_id: str = answer["InvokeId"]
+        return invoke_id
+
+    async def result(self, invoke_id: str, instance_id: str) -> dict[str, Any]:
+        """The result of a command once it is final."""
+
+        async def look() -> dict[str, Any] | None:
+            answer = await self(
+                "DescribeInvocationResults",
+                region_id=REGION,
+                invoke_id=invoke_id,
+                instance_id=instance_id,
+                content_encoding="PlainText",
+            )
+            row: dict[str, Any] = answer["Invocation"]["InvocationResults"]["InvocationResult"][0]
+            return row if row["InvocationStatus"] not in ("Pending", "Running", "Stopping") else None
+
+        return await until(look)
+
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """The machine events of the audit log, all or those named."""
+        lines = [json.loads(line) for line in self._audit_log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if line["kind"] == "machine" and (not names or line["event"] in names)]
+
+    def requests(self, action: str) -> list[dict[str, Any]]:
+        """The requests of an action in the audit log."""
+        lines = [json.loads(line) for line in self._audit_log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if line["kind"] == "api" and line["action"] == action]
+
+
+async def until(look: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
+    """Look until there is something to see."""
+    async with asyncio.timeout(seconds):
+        while not (seen := await look()):
+            await asyncio.sleep(0.02)
+        return seen
+
+
+@asynccontextmanager
+async def serving(fleet: Fleet, folder: Path, **more: Any) -> AsyncIterator[Caller]:
+    """A simulator that serves a fleet, and a caller for it."""
+    audit_log = folder / "audit.jsonl"
+    simulator = Simulator(fleet, state_dir=folder / "state", audit_log=audit_log, **more)
+    endpoint = await simulator.start()
+    try:
+        yield Caller(simulator, endpoint.ecs_endpoint, audit_log)
+    finally:
+        await simulator.close()

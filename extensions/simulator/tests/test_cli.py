@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as users run it: in a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from simulator_helpers import until
+
+COMMAND = [sys.executable, "-m", "ecs_simulator"]
+FLEET = """
+access_keys: [{id: demo, secret: demo-secret}]
+regions: {cn-hangzhou: {instances: [{name: "web-{n}", count: 2, machine: MACHINE}]}}
+"""
+VARIABLES = [
+    "ALIBABA_CLOUD_ECS_ENDPOINT",
+    "ALIBABA_CLOUD_OOS_ENDPOINT",
+    "ALIBABA_CLOUD_REGION_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    path = tmp_path / "fleet.yml"
+    path.write_text(FLEET.replace("MACHINE", "scripted"), encoding="utf-8")
+    return path
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment, timeout=60
+    )
+
+
+def test_help_names_the_verbs_and_options() -> None:
+    assert "serve" in run("--help").stdout
+    for option in ("--fleet", "--listen", "--ready-file", "--audit-log", "--state-dir", "--machine"):
+        assert option in run("serve", "--help").stdout
+
+
+def test_run_sets_the_environment_and_passes_the_exit_status_on(fleet: Path) -> None:
+    show = f"import json, os; print(json.dumps({{k: os.environ.get(k) for k in {[*VARIABLES, 'http_proxy']!r}}}))"
+    done = run("run", "--fleet", fleet, "--", sys.executable, "-c", show, http_proxy="http://proxy.invalid")
+    assert done.returncode == 0, done.stderr
+    environment = json.loads(done.stdout)
+    assert environment["ALIBABA_CLOUD_ECS_ENDPOINT"].startswith("http://127.0.0.1:")
+    assert environment["ALIBABA_CLOUD_REGION_ID"] == "cn-hangzhou"
+    assert environment["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] == "demo-secret"
+    assert environment["http_proxy"] is None
+    assert run("run", "--fleet", fleet, "--", "sh", "-c", "exit 7").returncode == 7
+    assert run("run", "--fleet", fleet, "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "--fleet", "FLEET", "--", "/no/such/command"], "cannot run /no/such/command: No such file"),
+        (["run", "--fleet", "FLEET"], "run needs a command after --"),
+        (["run", "--fleet", "/no/such/fleet", "--", "true"], "cannot read the fleet file /no/such/fleet"),
+        (["serve", "--fleet", "FLEET", "--listen", "nowhere"], "'nowhere' is not host:port"),
+        (["serve", "--fleet", "FLEET", "--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], sentence: str) -> None:
+    done = run(*[str(fleet) if argument == "FLEET" else argument for argument in arguments])
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Served:
+    """A simulator that serves in the background."""
+
+    def __init__(self, folder: Path, machine: str) -> None:
+        fleet = folder / "fleet.yml"
+        fleet.write_text(FLEET.replace("MACHINE", machine), encoding="utf-8")
+        self.ready_file = folder / "ready.json"
+        self.state_dir = folder / "state"
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--fleet", fleet, "--ready-file", self.ready_file, "--state-dir", self.state_dir],
+            stderr=subprocess.DEVNULL,
+        )
+
+    async def ready(self) -> dict[str, str]:
+        async def look() -> bool:
+            assert self.process.poll() is None
+            return self.ready_file.exists()
+
+        await until(look)
+        ready: dict[str, str] = json.loads(self.ready_file.read_text(encoding="utf-8"))
+        return ready
+
+    def children(self) -> set[int]:
+        """All processes below the simulator's."""
+        parents: dict[int, int] = {}
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = entry.read_text().rsplit(") ", 1)[1].split()
+            except (OSError, IndexError):
+                continue
+            parents[int(entry.parent.name)] = int(fields[1])
+        found = {self.process.pid}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found - {self.process.pid}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path, "scripted")
+    yield served
+    served.process.kill()
+    served.process.wait()
+
+
+async def test_the_ready_file_says_how_to_reach_it(served: Served) -> None:
+    ready = await served.ready()
+    assert set(ready) == {
+        "ecs_endpoint",
+        "oos_endpoint",
+        "region_id",
+        "access_key_id",
+        "access_key_secret",
+        "pid",
+    }
+    assert ready["pid"] == served.process.pid
+    assert served.ready_file.stat().st_mode & 0o077 == 0
+    served.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(served.process.wait, 30) == 0
+
+
+@pytest.mark.usefixtures("namespaces")
+async def test_a_killed_simulator_leaves_nothing(tmp_path: Path) -> None:
+    served = Served(tmp_path, "namespace")
+    await served.ready()
+    children = served.children()
+    # A launcher and a process 1 for each machine.
+    assert len(children) == 4
+    served.process.kill()
+    served.process.wait()
+
+    async def gone() -> bool:
+        return not any(Path(f"/proc/{pid}/stat").exists() for pid in children)
+
+    await until(gone)
+    assert "ecs-simulator" not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    assert str(served.state_dir) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_it_works_for_an_ordinary_user(tmp_path: Path) -> None:
+    """As root: the same as a user without any right. For others: what they do all the time."""
+    if os.geteuid() != 0:
+        pytest.skip("the other tests run as an ordinary user already")
+    user = ["setpriv", "--reuid=4321", "--regid=4321", "--clear-groups"]
+    again = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"
+    if subprocess.run([*user, sys.executable, "-c", again], capture_output=True).returncode:
+        pytest.skip("an ordinary user cannot read this Python")
+    folder = tmp_path / "user"
+    folder.mkdir()
+    os.chown(folder, 4321, 4321)
+    for parent in folder.parents:
+        if parent.stat().st_uid == 0 and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    fleet = folder / "fleet.yml"
+    fleet.write_text(FLEET.replace("MACHINE", "namespace"), encoding="utf-8")
+    done = subprocess.run(
+        [*user, *COMMAND, "run", "--fleet", str(fleet), "--state-dir", str(folder / "state"), "--", "true"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
