@@ -5,7 +5,7 @@
 #   runner.sh continue BASE DELIVERY    carry the run on, and tell how far it is (the one verb of the controller)
 #   runner.sh keep RUN DELIVERY         the keeper: does the work, in a session of its own
 #   runner.sh lead RUN STEP ATTEMPT     becomes one step, in a session of its own
-#   runner.sh watch LEADER SECONDS      ends a step that takes too long
+#   runner.sh watch RUN LEADER SECONDS  ends a step that takes too long
 #
 # The host owns the state. BASE/runs/RUN_ID holds the records of a run; each is written whole and synced before
 # anything depends on it. The keeper holds a lock for as long as it works and outlives the agent's kill of the
@@ -16,6 +16,7 @@
 #   RUN/log                  everything the steps printed
 #   RUN/summary              what the last keeper has to say to people
 #   RUN/trailer              what the last keeper has to say to the controller
+#   RUN/overdue              a step is being ended, because its time is over
 #   RUN/steps/NAME/started   boot, pid, start, content, attempt: written by the step itself just before it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
 #   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at: such a step never starts again in this run
@@ -207,7 +208,7 @@ work_on() {
   fi
   while ! run_step; do
     if [ "$attempt" -ge "$attempts" ]; then
-      fail_step "failed with exit status $status, attempt $attempt of $attempts"
+      fail_step "failed with $status, attempt $attempt of $attempts"
     fi
   done
   finish_step "$outcome"
@@ -234,7 +235,7 @@ guard_says_done() {
   log_line "step $name: its guard runs"
   setsid sh "$step/unless" </dev/null 9>&- &
   await $! "$GUARD_TIMEOUT_S"
-  [ "$status" = 0 ]
+  [ "$status" = 'exit status 0' ]
 }
 
 # Make one attempt. Sets status, outcome and wants_restart.
@@ -248,13 +249,13 @@ run_step() {
   setsid sh "$delivery/runner.sh" lead "$run" "$step" "$attempt" </dev/null 9>&- &
   await $! "$timeout_s"
   case "$builtin:$status" in
-  *:0) ;;
-  ?*":$STEP_UNCHANGED") outcome=unchanged ;;
+  *':exit status 0') ;;
+  ?*":exit status $STEP_UNCHANGED") outcome=unchanged ;;
   # The step itself asks for a restart, as scripts made for the agent do.
-  ":$EXIT_RESTART") wants_restart=yes ;;
+  ":exit status $EXIT_RESTART") wants_restart=yes ;;
   *)
     record "$records/failed" "$attempt $status"
-    log_line "step $name: attempt $attempt failed with exit status $status"
+    log_line "step $name: attempt $attempt failed with $status"
     return 1
     ;;
   esac
@@ -262,13 +263,19 @@ run_step() {
 
 # Wait for the leader of a session, but no longer than so many seconds. Sets status.
 await() {
-  setsid sh "$delivery/runner.sh" watch "$1" "$2" </dev/null 9>&- &
+  rm -f "$run/overdue"
+  setsid sh "$delivery/runner.sh" watch "$run" "$1" "$2" </dev/null 9>&- &
   watch=$!
   wait "$1"
-  status=$?
-  # By group, and by number in case it has not become a group yet.
-  kill -s KILL -- "-$watch" 2>/dev/null
-  kill -s KILL "$watch" 2>/dev/null
+  status="exit status $?"
+  if [ -e "$run/overdue" ]; then
+    # The leader is gone; the watch sees to the others.
+    status="no end after $2 s"
+  else
+    # By group, and by number in case it has not become a group yet.
+    kill -s KILL -- "-$watch" 2>/dev/null
+    kill -s KILL "$watch" 2>/dev/null
+  fi
   wait "$watch" 2>/dev/null
 }
 
@@ -409,11 +416,16 @@ lead() {
 
 # End the whole session of a step: TERM, then KILL.
 watch_step() {
-  sleep "$2"
-  echo "--- $(utc_now) the step has had its $2 s and is ended"
-  signal_session "$1" TERM
-  sleep "$TERM_GRACE_S"
-  signal_session "$1" KILL
+  sleep "$3"
+  : >"$1/overdue"
+  echo "--- $(utc_now) the step has had its $3 s and is ended"
+  signal_session "$2" TERM
+  waited=0
+  while [ -n "$(session_members "$2")" ] && [ "$waited" -lt "$TERM_GRACE_S" ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  signal_session "$2" KILL
 }
 
 signal_session() {
@@ -439,7 +451,7 @@ session_members() {
     # After the name in parentheses: state, parent, group, session.
     # shellcheck disable=SC2086
     set -- "$1" ${line##*) }
-    [ "${5:-}" != "$1" ] || echo "${member%/stat}"
+    [ "${5:-}" != "$1" ] || [ "$2" = Z ] || echo "${member%/stat}"
   done
 }
 
@@ -527,12 +539,12 @@ boot_id() {
   cat /proc/sys/kernel/random/boot_id
 }
 
-# When a process began, in clock ticks after boot; empty when there is no such process.
+# When a process began, in clock ticks after boot; empty when there is no such process, or only its remains.
 start_time() {
   line=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
   # shellcheck disable=SC2086
   set -- ${line##*) }
-  echo "${20}"
+  [ "$1" = Z ] || echo "${20}"
 }
 
 uptime_s() {

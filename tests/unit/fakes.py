@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-ins for the clock and the API, for tests of decisions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import ApiError, NoAnswer
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import (
+    AgentRow,
+    InstanceRow,
+    InvocationRow,
+    PowerRow,
+    TaskRow,
+)
+
+REGION = "cn-test"
+START = 1_800_000_000.0
+
+
+class FakeClock:
+    """Time passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.sleeps: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+class Lines(Progress):
+    """Progress that is kept."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        super().say(line)
+        self.lines.append(line)
+
+
+def api_error(code: str, *, status: int = 400, retry_after_s: float | None = None) -> ApiError:
+    return ApiError("A call", code=code, message="no", request_id="R-1", status=status, retry_after_s=retry_after_s)
+
+
+def no_answer(*, sent: bool) -> NoAnswer:
+    return NoAnswer("A call", "the connection was closed", sent=sent)
+
+
+def instance(instance_id: str, **more: Any) -> InstanceRow:
+    row = InstanceRow(
+        instance_id=instance_id,
+        name=instance_id,
+        region_id=REGION,
+        zone_id=f"{REGION}-a",
+        status="Running",
+        os_type="linux",
+        os_name="",
+        private_ip="",
+        public_ip="",
+        tags={},
+        started=START - 1000,
+    )
+    return replace(row, **more)
+
+
+def agent(instance_id: str, **more: Any) -> AgentRow:
+    row = AgentRow(
+        instance_id=instance_id, online=True, version="2.2.3.1065", os_type="linux", last_heartbeat=START - 30
+    )
+    return replace(row, **more)
+
+
+def task(invoke_id: str, instance_id: str, **more: Any) -> TaskRow:
+    row = TaskRow(
+        invoke_id=invoke_id,
+        instance_id=instance_id,
+        status="Success",
+        exit_code=0,
+        error_code="",
+        error_info="",
+        output=b"",
+        dropped=0,
+        started=START,
+        finished=START + 1,
+    )
+    return replace(row, **more)
+
+
+@dataclass
+class FakeApi:
+    """An API whose commands run as ``run`` says, at once, and whose instances are as the dicts say."""
+
+    clock: FakeClock
+    instances: dict[str, InstanceRow]
+    agents: dict[str, AgentRow]
+    run: Callable[[str, str, str], TaskRow] = lambda invoke_id, instance_id, content: task(invoke_id, instance_id)
+    region_id: str = REGION
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    rows: dict[str, dict[str, TaskRow]] = field(default_factory=dict)
+    refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
+    on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    def of(cls, clock: FakeClock, *ids: str, **more: Any) -> FakeApi:
+        return cls(clock, {id_: instance(id_) for id_ in ids}, {id_: agent(id_) for id_ in ids}, **more)
+
+    def called(self, name: str) -> list[Any]:
+        return [what for call, what in self.calls if call == name]
+
+    def describe_instances(self, instance_ids: Sequence[str] | None = None, **_more: Any) -> Iterator[InstanceRow]:
+        self.calls.append(("describe_instances", instance_ids))
+        wanted = self.instances if instance_ids is None else instance_ids
+        yield from [self.instances[id_] for id_ in wanted if id_ in self.instances]
+
+    def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
+        self.calls.append(("describe_cloud_assistant_status", instance_ids))
+        return [self.agents[id_] for id_ in instance_ids if id_ in self.agents]
+
+    def run_command(
+        self,
+        instance_ids: Sequence[str],
+        *,
+        content: str,
+        tags: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> tuple[str, str]:
+        self.calls.append(("run_command", list(instance_ids)))
+        error = self.refuse(instance_ids)
+        if error:
+            raise error
+        invoke_id = f"t-{next(self.numbers)}"
+        self.rows[invoke_id] = {id_: self.run(invoke_id, id_, content) for id_ in instance_ids}
+        return invoke_id, f"c-{invoke_id}"
+
+    def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+        self.calls.append(("describe_invocation", invoke_id))
+        rows = self.rows.get(invoke_id)
+        if rows is None:
+            return None
+        return InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", "", START, {}, rows)
+
+    def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
+        self.calls.append(("describe_invocation_results", invoke_id))
+        yield from self.rows.get(invoke_id, {}).values()
+
+    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
+        self.calls.append(("stop_invocation", invoke_id))
+
+    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool) -> list[PowerRow]:
+        self.calls.append(("reboot_instances", list(instance_ids)))
+        answers = [self.on_reboot(id_) for id_ in instance_ids]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, PowerRow)]

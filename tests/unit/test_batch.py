@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Batches against hosts that a test makes up: one command for all, and a verdict on each, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Batch, Host, Limits
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import cksum
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import PowerRow, TaskRow
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    FakeApi,
+    FakeClock,
+    Lines,
+    agent,
+    api_error,
+    instance,
+    no_answer,
+    task,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+OLD = "11111111-1111-4111-8111-111111111111"
+NEW = "22222222-2222-4222-8222-222222222222"
+
+Answer = Callable[["World", str], dict[str, Any]]
+
+
+def say(state: str, exit_code: int, **words: str) -> dict[str, Any]:
+    """An answer of the runner."""
+    values = {"run": "r-1", "state": state, "method": "exit_code", "boot": OLD, "steps": "os_updates:done:1"} | words
+    text = "cloudops.alibaba/1 " + " ".join(f"{key}={value}" for key, value in values.items())
+    status = "Success" if exit_code == 0 else "Failed"
+    output = f"os_updates: done\n{text} cksum={cksum(text.encode())}\n"
+    return {"status": status, "exit_code": exit_code, "output": output.encode()}
+
+
+DONE = say("done", 0, changed="yes")
+RESTARTED = say("done", 0, changed="yes", restarts=f"exit_code|{OLD}|{NEW}|t|t|kernel")
+WANTS_RESTART = say("restart", 194)
+WANTS_API_RESTART = say("restart", 0, method="api")
+
+
+class World:
+    """Hosts with a list of answers each; a restart brings a heartbeat after it."""
+
+    def __init__(self, **answers: list[dict[str, Any]]) -> None:
+        self.clock = FakeClock()
+        self.answers = {name.replace("_", "-"): list(said) for name, said in answers.items()}
+        self.api = FakeApi.of(self.clock, *self.answers, run=self.run, on_reboot=self.reboot)
+        self.progress = Lines(self.clock)
+        self.limits = Limits(timeout_s=3600, restart_timeout_s=600, most_restarts=3)
+        self.never_back: set[str] = set()
+        self.restarts: list[str] = []
+
+    def run(self, invoke_id: str, instance_id: str, content: str) -> TaskRow:
+        said = self.answers[instance_id].pop(0)
+        row = task(invoke_id, instance_id, finished=self.clock.now, **said)
+        if row.exit_code == 194:
+            self.restart(instance_id)
+        return row
+
+    def reboot(self, instance_id: str) -> PowerRow | Exception:
+        self.restart(instance_id)
+        return PowerRow(instance_id, "200", "success")
+
+    def restart(self, instance_id: str) -> None:
+        self.restarts.append(instance_id)
+        back = instance_id not in self.never_back
+        self.api.agents[instance_id] = agent(instance_id, online=back, last_heartbeat=self.clock.now + 40)
+
+    def patch(self, method: str = "exit_code") -> dict[str, dict[str, Any]]:
+        batch = Batch(
+            [Host(name.upper(), name, self.api, method) for name in self.answers],
+            courier=Courier(ROOT / "roles" / "patch_hosts" / "files"),
+            policy=Policy("r-1", "if_required", method, 120),
+            steps=[],
+            limits=self.limits,
+            clock=self.clock,
+            progress=self.progress,
+        )
+        return batch.run()
+
+
+def test_one_command_for_the_batch_and_each_cycle() -> None:
+    world = World(i_1=[WANTS_RESTART, RESTARTED], i_2=[DONE], i_3=[WANTS_RESTART, RESTARTED])
+    verdicts = world.patch()
+    assert world.api.called("run_command") == [["i-1", "i-2", "i-3"], ["i-1", "i-3"]]
+    assert {name: verdict["status"] for name, verdict in verdicts.items()} == {
+        "i-1": "restarted",
+        "i-2": "patched",
+        "i-3": "restarted",
+    }
+    assert verdicts["i-1"]["receipts"][0]["verdict"] == "restarted"
+    assert verdicts["i-1"]["cycles"] == 2
+    assert verdicts["i-1"]["output"] == "os_updates: done"
+    assert verdicts["i-1"]["name"] == "I-1"
+
+
+def test_the_api_restarts_once_those_that_say_so() -> None:
+    world = World(i_1=[WANTS_API_RESTART, RESTARTED], i_2=[DONE], i_3=[WANTS_API_RESTART, RESTARTED])
+    verdicts = world.patch("api")
+    assert world.api.called("reboot_instances") == [["i-1", "i-3"]]
+    assert all(verdict["ok"] for verdict in verdicts.values())
+
+
+def test_a_lost_answer_to_a_restart_is_not_sent_again() -> None:
+    world = World(i_1=[WANTS_API_RESTART, RESTARTED])
+
+    def lose(instance_id: str) -> Exception:
+        world.restart(instance_id)
+        return no_answer(sent=True)
+
+    world.api.on_reboot = lose
+    verdicts = world.patch("api")
+    assert len(world.api.called("reboot_instances")) == 1
+    assert verdicts["i-1"]["status"] == "restarted"
+
+
+def test_a_refused_restart_is_a_failure_of_that_host() -> None:
+    world = World(i_1=[WANTS_API_RESTART], i_2=[WANTS_API_RESTART, RESTARTED])
+    good = world.reboot
+    world.api.on_reboot = lambda i: PowerRow(i, "InstanceLockedForSecurity", "no") if i == "i-1" else good(i)
+    verdicts = world.patch("api")
+    assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("failed", "instance")
+    assert verdicts["i-2"]["ok"]
+
+
+def test_a_host_that_never_comes_back_is_unknown_and_holds_nobody_up() -> None:
+    world = World(i_1=[WANTS_RESTART], i_2=[WANTS_RESTART, RESTARTED], i_3=[DONE])
+    world.never_back = {"i-1"}
+    verdicts = world.patch()
+    assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("unknown", "lost")
+    assert "before you restart it again" in verdicts["i-1"]["error_info"]
+    assert verdicts["i-2"]["ok"]
+    # i-2 went on long before i-1 was given up.
+    assert world.api.called("run_command") == [["i-1", "i-2", "i-3"], ["i-2"]]
+
+
+def test_a_host_that_did_not_go_down_is_asked_again_after_the_settle_time() -> None:
+    world = World(i_1=[WANTS_RESTART, say("pending", 75), WANTS_RESTART, RESTARTED])
+    first = world.restart
+    calls: list[str] = []
+
+    def deaf_at_first(instance_id: str) -> None:
+        calls.append(instance_id)
+        if len(calls) > 1:
+            first(instance_id)
+
+    world.restart = deaf_at_first  # type: ignore[method-assign]
+    verdicts = world.patch()
+    assert verdicts["i-1"]["status"] == "restarted"
+    assert len(world.api.called("run_command")) == 4
+
+
+def test_a_failed_step_and_an_unfit_host_are_verdicts_of_their_own() -> None:
+    world = World(i_1=[say("failed", 1, reason="step_x_failed", steps="x:failed:1")], i_2=[], i_3=[DONE])
+    world.api.instances["i-2"] = instance("i-2", status="Stopped")
+    verdicts = world.patch()
+    assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("failed", "script")
+    assert (verdicts["i-2"]["status"], verdicts["i-2"]["failure"]) == ("failed", "instance")
+    assert verdicts["i-3"]["ok"]
+
+
+def test_a_damaged_answer_is_asked_for_again() -> None:
+    damaged = {**DONE, "output": DONE["output"][:-3]}
+    world = World(i_1=[damaged, DONE])
+    assert world.patch()["i-1"]["ok"]
+
+
+def test_nobody_is_asked_for_ever() -> None:
+    world = World(i_1=[say("busy", 75)] * 20)
+    verdicts = world.patch()
+    assert verdicts["i-1"]["status"] == "unknown"
+    assert len(world.api.called("run_command")) == 5
+
+
+def test_restarts_have_a_budget() -> None:
+    world = World(i_1=[WANTS_RESTART] * 10)
+    verdicts = world.patch()
+    assert (verdicts["i-1"]["status"], len(world.restarts)) == ("failed", 4)
+    assert "another restart after 3" in verdicts["i-1"]["error_info"]
+
+
+def test_a_call_that_fails_is_a_verdict_on_each_host() -> None:
+    world = World(i_1=[], i_2=[])
+    world.api.refuse = lambda ids: api_error("Forbidden.RAM", status=403)
+    verdicts = world.patch()
+    assert {verdict["status"] for verdict in verdicts.values()} == {"failed"}
+    assert "Forbidden.RAM" in verdicts["i-1"]["error_info"]
+
+
+def test_the_batch_ends_in_time() -> None:
+    world = World(i_1=[WANTS_RESTART], i_2=[DONE])
+    world.never_back = {"i-1"}
+    world.limits = Limits(timeout_s=100, restart_timeout_s=600, most_restarts=3)
+    start = world.clock.now
+    verdicts = world.patch()
+    assert world.clock.now - start <= 101
+    assert verdicts["i-1"]["status"] == "unknown"
+    assert verdicts["i-2"]["ok"]

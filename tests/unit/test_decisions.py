@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to do with a host after its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.decisions import Move, decide
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer
+
+
+def trailer(state: str, **more: Any) -> Trailer:
+    values = {"method": "exit_code", "boot_id": "b", "reason": "because", "log": "/log"} | more
+    return Trailer(run_id="r", state=state, **values)
+
+
+def result(**more: Any) -> dict[str, Any]:
+    values = {
+        "status": "Success",
+        "ok": True,
+        "exit_code": 0,
+        "output": "",
+        "error_code": None,
+        "error_info": None,
+        "failure": None,
+        "power_action": "none",
+    }
+    return values | more
+
+
+def failed(kind: str, code: str | None = None, status: str | None = "Error", **more: Any) -> dict[str, Any]:
+    return result(status=status, ok=False, failure=kind, error_code=code, error_info="why", exit_code=None, **more)
+
+
+@pytest.mark.parametrize(
+    ("heard", "said", "first", "move"),
+    [
+        # The host's own word.
+        (result(), trailer("done"), True, Move.DONE),
+        (result(), trailer("done", replayed=True), False, Move.DONE),
+        (result(exit_code=194, power_action="restart"), trailer("restart"), True, Move.AWAIT_RESTART),
+        (result(), trailer("restart", method="api"), True, Move.RESTART),
+        (result(exit_code=1), trailer("failed"), True, Move.FAILED),
+        (result(exit_code=78), trailer("refused"), True, Move.FAILED),
+        (result(exit_code=76), trailer("late"), False, Move.FAILED),
+        (result(exit_code=75), trailer("pending"), True, Move.ASK_AGAIN),
+        (result(exit_code=75), trailer("busy"), False, Move.ASK_AGAIN),
+        # Somebody else's keeper asked for the restart: nobody restarts on hearsay.
+        (result(), trailer("restart", replayed=True), True, Move.ASK_AGAIN),
+        (result(), trailer("restart", method="api", replayed=True), True, Move.ASK_AGAIN),
+        # The runner was late between its keeper's end and its own.
+        (result(exit_code=76), trailer("restart"), True, Move.FAILED),
+        # No word of the host.
+        (result(exit_code=194, power_action="restart"), None, True, Move.AWAIT_RESTART),
+        (failed("instance", "InstanceRestarted"), None, True, Move.ASK_AGAIN),
+        (failed("agent", "ClientRestarted"), None, True, Move.ASK_AGAIN),
+        (failed("agent", "ClientNotResponse"), None, True, Move.FAILED),
+        (failed("agent", "ClientNotResponse"), None, False, Move.ASK_AGAIN),
+        (failed("lost", status=None), None, True, Move.ASK_AGAIN),
+        (failed("not_delivered", status="Aborted"), None, True, Move.ASK_AGAIN),
+        (failed("timeout", status="Timeout"), None, True, Move.ASK_AGAIN),
+        (failed("input", status="Invalid"), None, True, Move.FAILED),
+        (failed("stopped", status="Terminated"), None, False, Move.FAILED),
+        # Never submitted: unfit at the first look, or while it boots.
+        (failed("instance", status=None), None, True, Move.FAILED),
+        (failed("agent", status=None), None, False, Move.ASK_AGAIN),
+        # The answer is damaged.
+        (result(), None, True, Move.ASK_AGAIN),
+        # The runner never ran.
+        (failed("script", status="Failed") | {"exit_code": 127, "output": "sh: not found"}, None, True, Move.FAILED),
+    ],
+)
+def test_the_next_move(heard: dict[str, Any], said: Trailer | None, first: bool, move: Move) -> None:
+    decision = decide(heard, said, first=first)
+    assert decision.move is move
+    if move in (Move.FAILED, Move.ASK_AGAIN):
+        assert decision.failure
+        assert decision.failure.info
+
+
+def test_a_failed_step_is_named_with_its_log() -> None:
+    decision = decide(result(exit_code=1), trailer("failed", reason="step x failed"), first=True)
+    assert decision.failure
+    assert decision.failure.info == "A step failed: step x failed. The log on the host is /log/log."

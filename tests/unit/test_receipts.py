@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receipts, and restarting through the API with proof."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.describe import Seen
+from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.boot_ids import read_probe
+from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.coming_back import looks_back
+from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.reboot import reboot_and_prove
+from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.receipts import judge
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import PowerRow, TaskRow
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    START,
+    FakeApi,
+    FakeClock,
+    Lines,
+    agent,
+    api_error,
+    instance,
+    no_answer,
+    task,
+)
+
+OLD = "11111111-1111-4111-8111-111111111111"
+NEW = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (OLD, NEW, "restarted"),
+        (OLD, OLD, "not_restarted"),
+        (OLD, None, "unknown"),
+        (None, NEW, "unknown"),
+        (None, None, "unknown"),
+        (OLD, "not a boot id", "unknown"),
+        (OLD, NEW + "x", "unknown"),
+        ("", NEW, "unknown"),
+    ],
+)
+def test_only_two_different_boot_ids_prove_a_restart(before: str | None, after: str | None, verdict: str) -> None:
+    receipt = judge(method="api", before=before, after=after, requested_at="then", proven_at="now")
+    assert receipt.verdict == verdict
+    assert receipt.evidence
+    assert (receipt.proven_at is not None) is (verdict == "restarted")
+
+
+def test_a_probe_only_believes_its_own_nonce() -> None:
+    assert read_probe("abc", f"abc {OLD}\n", None).boot_id == OLD
+    assert read_probe("abc", f"xyz {OLD}\n", None).boot_id is None
+    assert read_probe("abc", f"abc {OLD} and more\n", None).boot_id is None
+    assert read_probe("abc", "abc container\n", None).boot_id is None
+    failure = read_probe("abc", "", "The agent is not there.").failure
+    assert failure
+    assert failure.info == "The agent is not there."
+
+
+@pytest.mark.parametrize(
+    ("status", "online", "heartbeat", "back"),
+    [
+        ("Running", True, START + 1, True),
+        ("Running", True, START, False),
+        ("Running", True, None, False),
+        ("Running", False, START + 1, False),
+        ("Starting", True, START + 1, False),
+    ],
+)
+def test_running_alone_is_not_back(status: str, online: bool, heartbeat: float | None, back: bool) -> None:
+    seen = Seen(instance("i", status=status), agent("i", online=online, last_heartbeat=heartbeat))
+    assert looks_back(seen, START) is back
+    assert not looks_back(Seen(None, None), START)
+
+
+class World:
+    """Instances that really restart, or do not, as the test wants."""
+
+    def __init__(self, *ids: str) -> None:
+        self.clock = FakeClock()
+        self.boot_ids = dict.fromkeys(ids, OLD)
+        self.api = FakeApi.of(self.clock, *ids, run=self.run, on_reboot=self.reboot)
+        self.deaf: set[str] = set()
+
+    def run(self, invoke_id: str, instance_id: str, content: str) -> TaskRow:
+        nonce = re.findall(r"[0-9a-f]{32}", content)[0]
+        return task(invoke_id, instance_id, output=f"{nonce} {self.boot_ids[instance_id]}\n".encode())
+
+    def reboot(self, instance_id: str) -> PowerRow | Exception:
+        if instance_id not in self.deaf:
+            self.restart(instance_id)
+        return PowerRow(instance_id, "200", "success")
+
+    def restart(self, instance_id: str) -> None:
+        self.boot_ids[instance_id] = NEW
+        self.api.agents[instance_id] = agent(instance_id, last_heartbeat=self.clock.now + 5)
+
+    def reboot_all(self, **more: Any) -> dict[str, Any]:
+        return reboot_and_prove(
+            self.api,
+            list(self.boot_ids),
+            **{"force": False, "timeout_s": 300, "clock": self.clock, "progress": Lines(self.clock)} | more,
+        )
+
+
+def test_a_restart_is_asked_for_once_and_proven() -> None:
+    world = World("i-1", "i-2")
+    results = world.reboot_all()
+    assert world.api.called("reboot_instances") == [["i-1", "i-2"]]
+    assert {result["receipt"]["verdict"] for result in results.values()} == {"restarted"}
+    assert all(result["ok"] for result in results.values())
+
+
+def test_an_instance_that_stays_up_is_not_restarted_and_not_asked_again() -> None:
+    world = World("i-1", "i-2")
+    world.deaf = {"i-2"}
+    results = world.reboot_all()
+    assert results["i-1"]["ok"]
+    assert results["i-2"]["receipt"]["verdict"] == "not_restarted"
+    assert "still has its old boot id" in results["i-2"]["error_info"]
+    assert len(world.api.called("reboot_instances")) == 1
+
+
+def test_a_lost_answer_is_looked_into_and_never_repeated() -> None:
+    world = World("i-1")
+
+    def lose(instance_id: str) -> Exception:
+        world.restart(instance_id)
+        return no_answer(sent=True)
+
+    world.api.on_reboot = lose
+    results = world.reboot_all()
+    assert results["i-1"]["receipt"]["verdict"] == "restarted"
+    assert len(world.api.called("reboot_instances")) == 1
+
+
+def test_a_lost_answer_and_a_silent_instance_are_unknown() -> None:
+    world = World("i-1")
+
+    def lose(instance_id: str) -> Exception:
+        world.api.agents[instance_id] = agent(instance_id, online=False)
+        return no_answer(sent=True)
+
+    world.api.on_reboot = lose
+    results = world.reboot_all()
+    assert results["i-1"]["receipt"]["verdict"] == "unknown"
+    assert results["i-1"]["failure"] == "lost"
+    assert "before you restart it again" in results["i-1"]["error_info"]
+    assert len(world.api.called("reboot_instances")) == 1
+
+
+def test_one_bad_instance_blocks_no_other() -> None:
+    world = World("i-1", "i-2", "i-3")
+    world.api.instances["i-2"] = instance("i-2", status="Stopped")
+    refused = PowerRow("i-3", "IncorrectInstanceStatus", "no")
+    world.api.on_reboot = lambda id_: refused if id_ == "i-3" else world.reboot(id_)
+    results = world.reboot_all()
+    assert results["i-1"]["ok"]
+    assert "Stopped" in results["i-2"]["error_info"]
+    assert "IncorrectInstanceStatus" in results["i-3"]["error_info"]
+    assert world.api.called("reboot_instances") == [["i-1", "i-3"]]
+
+
+def test_an_error_of_the_server_may_have_restarted_after_all() -> None:
+    world = World("i-1")
+
+    def fail(instance_id: str) -> Exception:
+        world.restart(instance_id)
+        return api_error("InternalError", status=500)
+
+    world.api.on_reboot = fail
+    assert world.reboot_all()["i-1"]["ok"]
+
+
+def test_who_does_not_tell_its_boot_id_is_only_restarted_by_force() -> None:
+    world = World("i-1")
+    world.api.agents["i-1"] = agent("i-1", online=False)
+    results = world.reboot_all()
+    assert world.api.called("reboot_instances") == []
+    assert results["i-1"]["receipt"]["method"] == "none"
+    assert world.reboot_all(force=True)["i-1"]["receipt"]["verdict"] == "unknown"
+    assert world.api.called("reboot_instances") == [["i-1"]]
+
+
+def test_a_heartbeat_of_the_old_agent_proves_nothing() -> None:
+    """The old agent's heartbeat comes after the request; the restart itself some polls later."""
+    world = World("i-1")
+    asked: list[float] = []
+
+    def later(instance_id: str) -> PowerRow:
+        asked.append(world.clock.now)
+        world.api.agents[instance_id] = agent(instance_id, last_heartbeat=world.clock.now + 1)
+        return PowerRow(instance_id, "200", "success")
+
+    plain = world.run
+
+    def run(invoke_id: str, instance_id: str, content: str) -> TaskRow:
+        row = plain(invoke_id, instance_id, content)
+        if asked:
+            world.restart(instance_id)  # it restarts right after it was asked with the old boot id
+        return row
+
+    world.api.on_reboot = later
+    world.api.run = run
+    results = world.reboot_all()
+    assert results["i-1"]["receipt"]["verdict"] == "restarted"
+    assert len(world.api.called("run_command")) == 3

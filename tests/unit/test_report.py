@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as people see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.report import build_report, table
+
+OLD = "11111111-1111-4111-8111-111111111111"
+NEW = "22222222-2222-4222-8222-222222222222"
+
+
+def result(status: str, **more: Any) -> dict[str, Any]:
+    values = {
+        "status": status,
+        "ok": status not in ("failed", "unknown"),
+        "batch": 1,
+        "run_id": "CHG-1",
+        "packages": [],
+        "packages_count": 0,
+        "receipts": [],
+        "steps": {},
+    }
+    return values | more
+
+
+def test_the_table_shows_batch_packages_proof_and_result() -> None:
+    receipt = {"verdict": "restarted", "method": "exit_code", "boot_id_before": OLD, "boot_id_after": NEW}
+    packages = [{"name": f"package-{n}", "from": "1.0", "to": "2.0"} for n in range(9)]
+    report = build_report(
+        {
+            "web-01": result("restarted", receipts=[receipt], packages=packages, packages_count=12),
+            "web-02": result("patched", steps={"os_updates": {"state": "done", "attempts": 2}}),
+            "web-03": result("failed", failure="script", error_info="A step failed."),
+            "web-04": result("unknown", failure="lost", error_info="Nobody knows.", receipts=[{"verdict": "unknown"}]),
+            "web-05": {},
+            "web-06": result("patched", restart_stale="needs-restarting:kernel"),
+        }
+    )
+    lines = table(report)
+    assert lines[0].split() == ["HOST", "BATCH", "PACKAGES", "UPDATED", "RESTART", "RESULT"]
+    assert "package-0 1.0 -> 2.0, package-1 1.0 -> 2.0 and 10 more" in lines[1]
+    assert "by exit code, boot id 11111111 -> 22222222" in lines[1]
+    assert lines[1].endswith("restarted")
+    assert lines[2].endswith("patched (os_updates passed on attempt 2)")
+    assert lines[3].endswith("failed (script): A step failed.")
+    assert "not proven" in lines[4]
+    assert lines[5].split() == ["web-05", "-", "-", "none", "not", "reached"]
+    assert "still reported as required: needs-restarting:kernel" in lines[6]
+    assert lines[-1] == "Run CHG-1: 1 restarted, 2 patched, 1 failed, 1 unknown, 1 not reached"
+    columns = lines[0].index("RESTART")
+    assert all(line[columns - 1] == " " for line in lines[1:7])
+
+
+def test_the_document_names_who_failed() -> None:
+    report = build_report({"a": result("patched"), "b": result("failed"), "c": {}})
+    assert report["failed_hosts"] == ["b"]
+    assert report["counts"] == {"patched": 1, "failed": 1, "not_reached": 1}
+    assert build_report({})["run_id"] is None

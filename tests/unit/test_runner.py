@@ -1,0 +1,519 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The step runner itself, driven as deliver.sh drives it, in each shell that it has to run in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer, read_trailer
+
+RUNNER = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files" / "runner.sh"
+OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
+
+
+class Answer:
+    """What a ``continue`` came to."""
+
+    def __init__(self, code: int, output: str) -> None:
+        self.code = code
+        self.output = output
+        trailer = read_trailer(output, "r-1")
+        assert trailer, output
+        assert len(output.splitlines()[-1]) <= 4096
+        self.trailer: Trailer = trailer
+
+    @property
+    def said(self) -> tuple[int, str]:
+        return self.code, self.trailer.state
+
+
+class HostUnderTest:
+    """A folder that stands for a host: its records, and the programs that its scripts find."""
+
+    def __init__(self, folder: Path, shell: str) -> None:
+        self.base = folder / "base"
+        self.programs = folder / "programs"
+        self.programs.mkdir()
+        self.base.mkdir()
+        self.run = self.base / "runs" / "r-1"
+        self.trace = folder / "trace"
+        self.trace.touch()
+        program = shutil.which(shell)
+        assert program
+        # The runner starts itself with sh: that is the shell under test.
+        (self.programs / "sh").symlink_to(program)
+        self.program("logger", "exit 0")
+        self._folder = folder
+
+    def program(self, name: str, text: str) -> None:
+        """Put a program where the runner finds it first."""
+        path = self.programs / name
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": f"{self.programs}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TRACE": str(self.trace)}
+
+    def deliver(self, steps: tuple[dict[str, Any], ...], **request: Any) -> Path:
+        """What the controller sends, unpacked."""
+        now = int(time.time())
+        values = {
+            "run_id": "r-1",
+            "sent_at": now,
+            "not_after": now + 60,
+            "settle_s": 60,
+            "restart": "if_required",
+            "method": "exit_code",
+        } | request
+        delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
+        delivery.mkdir()
+        shutil.copy(RUNNER, delivery / "runner.sh")
+        write_lines(delivery / "request", values)
+        for number, step in enumerate(steps, start=1):
+            folder = delivery / "steps" / f"{number:02d}"
+            folder.mkdir(parents=True)
+            settings = {"builtin": "", "restart": "never", "timeout_s": 30, "attempts": 1, "rerun": "no"} | step
+            for name in ("script", "unless"):
+                text = settings.pop(name, None)
+                if text is not None:
+                    (folder / name).write_text(f"{text}\n", encoding="utf-8")
+            write_lines(folder / "step", settings)
+        return delivery
+
+    def start(self, *steps: dict[str, Any], **request: Any) -> subprocess.Popen[str]:
+        delivery = self.deliver(steps, **request)
+        return subprocess.Popen(
+            ["sh", str(delivery / "runner.sh"), "continue", str(self.base), str(delivery)],
+            env=self.environment,
+            executable=str(self.programs / "sh"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def continue_(self, *steps: dict[str, Any], **request: Any) -> Answer:
+        process = self.start(*steps, **request)
+        output, _nothing = process.communicate(timeout=60)
+        return Answer(process.returncode, output)
+
+    @property
+    def traced(self) -> list[str]:
+        """What the steps left in the trace."""
+        return self.trace.read_text(encoding="utf-8").split()
+
+    def pretend_restart(self) -> None:
+        """As if the request had been made in an earlier boot."""
+        record = self.run / "restart_requested"
+        _boot, rest = record.read_text(encoding="utf-8").split(" ", 1)
+        record.write_text(f"{OTHER_BOOT} {rest}", encoding="utf-8")
+
+
+def write_lines(path: Path, values: dict[str, Any]) -> None:
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()), encoding="utf-8")
+
+
+def until(look: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def processes_with(text: str) -> list[int]:
+    """Processes whose command line holds a text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text in path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(params=["dash", "bash", "busybox"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
+    if not shutil.which(request.param):
+        pytest.skip(f"there is no {request.param} here")
+    yield HostUnderTest(tmp_path, request.param)
+    for pid in processes_with(str(tmp_path)):
+        kill(pid)
+
+
+def step(name: str, script: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": name, "script": script or f"echo {name} >> $TRACE"} | more
+
+
+def test_steps_run_in_order_and_once(host: HostUnderTest) -> None:
+    steps = (step("one"), step("two"), step("three"))
+    answer = host.continue_(*steps)
+    assert answer.said == (0, "done")
+    assert answer.trailer.changed
+    assert {name: told["state"] for name, told in answer.trailer.steps.items()} == dict.fromkeys(
+        ["one", "two", "three"], "done"
+    )
+    assert host.traced == ["one", "two", "three"]
+    assert host.continue_(*steps).said == (0, "done")
+    assert host.traced == ["one", "two", "three"]
+    assert not list(host.base.glob("delivery.*"))
+
+
+def test_output_goes_to_the_log_and_not_to_the_answer(host: HostUnderTest) -> None:
+    answer = host.continue_(step("loud", "echo secret-output; echo more >&2"))
+    assert "secret-output" not in answer.output
+    log = (host.run / "log").read_text(encoding="utf-8")
+    assert "secret-output" in log
+    assert "more" in log
+    assert host.run.stat().st_mode & 0o077 == 0
+
+
+def test_a_guard_skips(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one", unless="exit 0"), step("two", unless="exit 1"))
+    states = {name: told["state"] for name, told in answer.trailer.steps.items()}
+    assert states == {"one": "skipped", "two": "done"}
+    assert host.traced == ["two"]
+
+
+@pytest.mark.parametrize("code", [1, 76, 99, 100, 126, 193])
+def test_a_failing_step_ends_the_run_and_its_code_does_not_leak(host: HostUnderTest, code: int) -> None:
+    answer = host.continue_(step("bad", f"echo the reason; exit {code}"), step("after"))
+    assert answer.said == (1, "failed")
+    states = {name: told["state"] for name, told in answer.trailer.steps.items()}
+    assert states == {"bad": "failed", "after": "pending"}
+    assert "the reason" in answer.output
+    assert host.traced == []
+
+
+def test_a_step_gets_its_attempts(host: HostUnderTest) -> None:
+    flaky = step("flaky", "echo try >> $TRACE; [ $(grep -c try $TRACE) -ge 3 ]", attempts=3)
+    answer = host.continue_(flaky)
+    assert answer.said == (0, "done")
+    assert answer.trailer.steps["flaky"] == {"state": "done", "attempts": 3}
+    assert host.traced == ["try"] * 3
+
+
+def test_a_failed_step_may_be_mended_and_tried_anew(host: HostUnderTest) -> None:
+    assert host.continue_(step("x", "exit 1")).said == (1, "failed")
+    assert host.continue_(step("x", "echo mended >> $TRACE")).said == (0, "done")
+    assert host.traced == ["mended"]
+
+
+def test_scripts_have_their_own_interpreter(host: HostUnderTest) -> None:
+    host.program("my-interpreter", 'echo "interpreted $(tail -n 1 "$1")" >> $TRACE')
+    host.continue_(step("x", f"#!{host.programs}/my-interpreter\nhello"))
+    assert host.traced == ["interpreted", "hello"]
+
+
+def test_a_step_that_ends_with_194_restarts(host: HostUnderTest) -> None:
+    steps = (step("one", "echo one >> $TRACE; exit 194"), step("two"))
+    answer = host.continue_(*steps)
+    assert answer.said == (194, "restart")
+    assert host.traced == ["one"]
+    host.pretend_restart()
+    answer = host.continue_(*steps)
+    assert answer.said == (0, "done")
+    assert host.traced == ["one", "two"]
+    (receipt,) = answer.trailer.restarts
+    assert (receipt.verdict, receipt.method, receipt.boot_id_before) == ("restarted", "exit_code", OTHER_BOOT)
+    assert receipt.boot_id_after == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_a_requested_restart_is_not_asked_for_again_before_it_had_time(host: HostUnderTest) -> None:
+    steps = (step("one", restart="always"), step("two"))
+    assert host.continue_(*steps).said == (194, "restart")
+    # Asked again at once: it may be on its way down.
+    assert host.continue_(*steps).said == (75, "pending")
+    # Nobody heard, and the boot is the same: asking again is safe.
+    assert host.continue_(*steps, settle_s=0).said == (194, "restart")
+    assert host.traced == ["one"]
+
+
+def test_methods_are_not_mixed_within_a_boot(host: HostUnderTest) -> None:
+    assert host.continue_(step("one", restart="always"), method="api").said == (0, "restart")
+    answer = host.continue_(step("one", restart="always"), method="exit_code", settle_s=0)
+    assert answer.said == (0, "restart")
+    assert answer.trailer.method == "api"
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"), [("always", (194, "restart")), ("if_required", (0, "done")), ("never", (0, "done"))]
+)
+def test_a_run_without_steps_restarts_as_its_policy_says(
+    host: HostUnderTest, policy: str, said: tuple[int, str]
+) -> None:
+    assert host.continue_(restart=policy).said == said
+    if policy == "always":
+        host.pretend_restart()
+        assert host.continue_(restart=policy).said == (0, "done")
+
+
+REQUIRED = 'echo "Core libraries"; echo "  * kernel"; echo; echo "Reboot is required to fully utilize."; exit 1'
+
+
+@pytest.mark.parametrize(
+    ("program", "evidence", "said"),
+    [
+        (REQUIRED, "required", (194, "restart")),
+        ('echo "Reboot should not be necessary."', "not_required", (0, "done")),
+        # Any error of dnf ends with 1 too.
+        ('echo "No such command: needs-restarting" >&2; exit 1', "unknown", (0, "done")),
+        ("exit 2", "unknown", (0, "done")),
+    ],
+)
+def test_only_the_sentence_is_evidence(host: HostUnderTest, program: str, evidence: str, said: tuple[int, str]) -> None:
+    host.program("needs-restarting", program)
+    answer = host.continue_(step("one", restart="if_required"))
+    assert answer.said == said
+    assert answer.trailer.evidence == evidence
+
+
+def test_a_run_that_may_not_restart_tells_that_one_is_required(host: HostUnderTest) -> None:
+    host.program("needs-restarting", REQUIRED)
+    answer = host.continue_(step("one", restart="always"), restart="never")
+    assert answer.said == (0, "done")
+    assert answer.trailer.evidence == "required"
+    assert "this run may not restart" in answer.output
+
+
+def test_a_reason_that_survives_a_restart_is_stale(host: HostUnderTest) -> None:
+    host.program("needs-restarting", REQUIRED)
+    steps = (step("one", restart="if_required"), step("two", restart="if_required"))
+    assert host.continue_(*steps).said == (194, "restart")
+    host.pretend_restart()
+    answer = host.continue_(*steps)
+    assert answer.said == (0, "done")
+    assert answer.trailer.stale == "needs-restarting:kernel"
+    assert host.traced == ["one", "two"]
+
+
+def test_too_late_is_too_late(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one"), not_after=int(time.time()) - 1)
+    assert answer.said == (76, "late")
+    assert host.traced == []
+    assert not host.run.exists()
+
+
+def test_a_clock_that_is_behind_is_refused(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one"), sent_at=int(time.time()) + 400, not_after=int(time.time()) + 900)
+    assert answer.said == (78, "refused")
+    assert "behind" in answer.trailer.reason
+    assert host.traced == []
+
+
+def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(host: HostUnderTest) -> None:
+    marker = f"{uuid.uuid4().int % 10**8}"
+    script = f"sleep 1{marker} & (sleep 2{marker} & wait) & wait"
+    answer = host.continue_(step("slow", script, timeout_s=1))
+    assert answer.said == (1, "failed")
+    until(lambda: not processes_with(f"sleep 1{marker}") and not processes_with(f"sleep 2{marker}"))
+    # Nothing of the watch is left either.
+    assert not processes_with(str(host.base))
+
+
+def test_a_quick_step_leaves_no_watch_behind(host: HostUnderTest) -> None:
+    host.continue_(step("quick", timeout_s=98765))
+    until(lambda: not processes_with("sleep 98765"))
+
+
+def test_a_daemon_does_not_hold_the_run_up(host: HostUnderTest) -> None:
+    marker = f"3{uuid.uuid4().int % 10**8}"
+    daemon = step("daemon", f"setsid sleep {marker} &")
+    assert host.continue_(daemon).said == (0, "done")
+    assert host.continue_(daemon).said == (0, "done")
+    (pid,) = processes_with(f"sleep {marker}")
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_who_comes_meanwhile_waits_and_never_restarts(host: HostUnderTest) -> None:
+    slow = step("slow", "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done; exit 194")
+    first = host.start(slow)
+    until(lambda: host.traced == ["started"])
+    second = host.start(slow)
+    until(lambda: len(list(host.base.glob("delivery.*"))) == 2)
+    time.sleep(0.2)
+    Path(f"{host.trace}.go").touch()
+    answers = [Answer(process.wait(60), process.communicate()[0]) for process in (first, second)]
+    assert answers[0].said == (194, "restart")
+    assert answers[1].said == (0, "restart")
+    assert answers[1].trailer.replayed
+    assert host.traced == ["started"]
+
+
+def test_the_work_outlives_the_runner(host: HostUnderTest) -> None:
+    """The agent kills the runner at a timeout, and only the runner."""
+    slow = step("slow", "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done; echo ended >> $TRACE")
+    first = host.start(slow)
+    until(lambda: host.traced == ["started"])
+    first.kill()
+    first.wait()
+    Path(f"{host.trace}.go").touch()
+    until(lambda: (host.run / "trailer").exists())
+    assert host.continue_(slow).said == (0, "done")
+    assert host.traced == ["started", "ended"]
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process that lives."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[3])
+
+
+def kill_everything(host: HostUnderTest) -> None:
+    """A power cut, as far as processes are concerned."""
+    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))}
+
+    def members() -> list[int]:
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in pids if session_of(pid) in sessions]
+
+    # All at once: nobody sees another one die.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in members():
+            kill(pid, number)
+    until(lambda: not members())
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "traced"),
+    [
+        ({}, (1, "failed"), ["started"]),
+        ({"rerun": "yes"}, (0, "done"), ["started", "started", "ended"]),
+        ({"unless": "exit 1"}, (0, "done"), ["started", "started", "ended"]),
+        ({"unless": "grep -q started $TRACE"}, (0, "done"), ["started"]),
+    ],
+)
+def test_an_interrupted_step_runs_again_only_if_it_may(
+    host: HostUnderTest, more: dict[str, str], said: tuple[int, str], traced: list[str]
+) -> None:
+    slow = step("slow", "echo started >> $TRACE; [ -e $TRACE.go ] || sleep 600; echo ended >> $TRACE", **more)
+    first = host.start(slow)
+    until(lambda: host.traced == ["started"])
+    kill_everything(host)
+    first.communicate()
+    Path(f"{host.trace}.go").touch()
+    answer = host.continue_(slow)
+    assert answer.said == said
+    assert host.traced == traced
+    if said[1] == "failed":
+        assert "was interrupted" in answer.output
+
+
+def test_an_interrupted_step_that_has_changed_is_refused(host: HostUnderTest) -> None:
+    first = host.start(step("slow", "echo started >> $TRACE; sleep 600", rerun="yes"))
+    until(lambda: host.traced == ["started"])
+    kill_everything(host)
+    first.communicate()
+    answer = host.continue_(step("slow", "echo something else >> $TRACE", rerun="yes"))
+    assert answer.said == (78, "refused")
+    assert "changed" in answer.trailer.reason
+    assert host.traced == ["started"]
+
+
+def test_a_step_whose_keeper_was_killed_is_left_alone(host: HostUnderTest) -> None:
+    slow = step("slow", "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done", rerun="yes")
+    first = host.start(slow)
+    until(lambda: host.traced == ["started"])
+    for pid in processes_with(f"keep {host.run}"):
+        kill(pid)
+    answer = Answer(first.wait(60), first.communicate()[0])
+    assert answer.said == (75, "pending")
+    assert host.continue_(slow).said == (75, "pending")
+    assert host.traced == ["started"]
+    Path(f"{host.trace}.go").touch()
+
+
+def test_records_of_another_machine_are_put_aside(host: HostUnderTest) -> None:
+    host.continue_(step("one"))
+    (host.run / "identity").write_text("another machine\n", encoding="utf-8")
+    host.continue_(step("one"))
+    assert host.traced == ["one", "one"]
+    assert len(list(host.base.glob("runs/r-1.of-another-machine.*"))) == 1
+
+
+def test_old_runs_go_and_young_ones_stay(host: HostUnderTest) -> None:
+    for name, days in (("old", 31), ("young", 29)):
+        folder = host.base / "runs" / name
+        folder.mkdir(parents=True)
+        stamp = time.time() - days * 86400
+        os.utime(folder, (stamp, stamp))
+    host.continue_(step("one"))
+    assert sorted(path.name for path in (host.base / "runs").iterdir()) == ["r-1", "young"]
+
+
+DNF = """
+echo "$*" >> $TRACE.dnf
+case "$*" in
+"-q check-update "*) [ -e $TRACE.patched ] && exit 0; echo; echo "kernel.x86_64 2 repo"; exit 100 ;;
+"-q list --installed")
+  echo "Installed Packages"
+  if [ -e $TRACE.patched ]; then echo "kernel.x86_64 2 @repo"; else echo "kernel.x86_64 1 @repo"; fi
+  echo "bash.x86_64 5 @repo"
+  ;;
+"-y upgrade") touch $TRACE.patched ;;
+*) exit 9 ;;
+esac
+"""
+UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "never"}
+
+
+def test_os_updates_updates_and_records(host: HostUnderTest) -> None:
+    host.program("dnf", DNF)
+    answer = host.continue_(UPDATES)
+    assert answer.said == (0, "done")
+    assert answer.trailer.packages == ({"name": "kernel", "from": "1", "to": "2"},)
+    assert answer.trailer.steps["os_updates"]["state"] == "done"
+    # Another run finds nothing to do.
+    shutil.rmtree(host.run)
+    answer = host.continue_(UPDATES)
+    assert answer.trailer.steps["os_updates"]["state"] == "unchanged"
+    assert not answer.trailer.changed
+    assert answer.trailer.packages_count == 0
+
+
+def test_unreadable_repositories_are_a_failure(host: HostUnderTest) -> None:
+    host.program("dnf", 'echo "Error: Failed to download metadata" >&2; exit 1')
+    answer = host.continue_(UPDATES)
+    assert answer.said == (1, "failed")
+    assert "it is unknown whether there are updates" in answer.output
+
+
+def test_a_host_without_dnf_says_so(host: HostUnderTest) -> None:
+    if shutil.which("dnf"):
+        pytest.skip("this computer has dnf")
+    answer = host.continue_(UPDATES)
+    assert answer.said == (1, "failed")
+    assert "this host has no dnf" in answer.output
+
+
+def test_the_trailer_fits_whatever_there_is_to_tell(host: HostUnderTest) -> None:
+    steps = [step(f"a-step-with-a-long-name-{number:014d}", "true") for number in range(20)]
+    host.continue_(*steps)
+    (host.run / "packages").write_text("a-package 1.0 2.0\n" * 1000, encoding="utf-8")
+    receipt = f"exit_code {OTHER_BOOT} {OTHER_BOOT} 2026-11-22T01:02:03Z 2026-11-22T01:02:03Z {'x' * 300}\n"
+    (host.run / "restarts").write_text(receipt * 20, encoding="utf-8")
+    answer = host.continue_(*steps)
+    assert len(answer.trailer.steps) == 20
+    assert answer.trailer.packages_count == 1000
+    assert answer.trailer.packages
+    assert json.dumps(answer.trailer.packages[0]) == '{"name": "a-package", "from": "1.0", "to": "2.0"}'

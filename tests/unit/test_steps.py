@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps, run ids and the preflight: what is refused before anything is sent, and what is packed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import Command
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import (
+    agent_version,
+    check_token,
+    check_unique,
+    examine,
+    new_run_id,
+    settle_method,
+    token_of,
+)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, check_run_id, read_steps
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import FakeApi, FakeClock, agent, instance
+
+FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
+
+
+def step(**more: Any) -> dict[str, Any]:
+    values = {"restart": "if_required", "timeout_s": 60, "attempts": 1, "rerun": False, "unless": None, "script": None}
+    return values | more
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([step(name="x")], "neither a script nor the name of a built-in step"),
+        ([step(name="a b", script="true")], "'a b'"),
+        ([step(name="x" * 41, script="true")], "1 to 40"),
+        ([step(name=".hidden", script="true")], "begin with a dot"),
+        ([step(name="x", script="true"), step(name="x", script="false")], "Two steps have the name 'x'"),
+        ([step(name="x", script="true", timeout_s=0)], "timeout_s of the step 'x'"),
+        ([step(name="x", script="true", attempts=0)], "attempts of the step 'x'"),
+        ([step(name=f"x{n}", script="true") for n in range(21)], "at most 20"),
+    ],
+)
+def test_bad_steps_are_refused(values: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_steps(values)
+    assert words in str(caught.value)
+
+
+def test_scripts_get_unix_lines_and_built_in_steps_may_run_again() -> None:
+    script, builtin = read_steps([step(name="x", script="a\r\nb", unless="c"), step(name="os_updates")])
+    assert (script.script, script.unless, script.rerun) == ("a\nb\n", "c\n", False)
+    assert (builtin.builtin, builtin.script, builtin.rerun) == ("os_updates", "", True)
+
+
+@pytest.mark.parametrize("run_id", ["CHG-1234", "a", "x" * 64, "2026.11.22_a"])
+def test_good_run_ids(run_id: str) -> None:
+    assert check_run_id(run_id) == run_id
+
+
+@pytest.mark.parametrize("run_id", ["", "x" * 65, "a b", "a/b", "..", ".", "ä", "a\n"])
+def test_bad_run_ids(run_id: str) -> None:
+    with pytest.raises(BadInput):
+        check_run_id(run_id)
+
+
+def test_made_run_ids_are_good_and_differ() -> None:
+    clock = FakeClock()
+    made = {check_run_id(new_run_id(clock)) for _number in range(20)}
+    assert len(made) == 20
+
+
+def test_the_token_belongs_to_a_run_and_its_instances() -> None:
+    token = token_of("r", ["i-1", "i-2"])
+    check_token(token, "r", ["i-2", "i-1"])
+    for run_id, ids in (("s", ["i-1", "i-2"]), ("r", ["i-1"]), ("r", ["i-1", "i-2", "i-3"])):
+        with pytest.raises(BadInput, match="has not been through its preflight"):
+            check_token(token, run_id, ids)
+
+
+def test_two_hosts_are_not_one_instance() -> None:
+    check_unique({"a": "i-1", "b": "i-2"})
+    with pytest.raises(BadInput, match="a and b have the same instance id, i-1"):
+        check_unique({"a": "i-1", "b": "i-1"})
+    with pytest.raises(BadInput, match="The host b has no instance id"):
+        check_unique({"a": "i-1", "b": ""})
+
+
+@pytest.mark.parametrize(
+    ("version", "method"),
+    [("2.2.3.317", "exit_code"), ("2.2.4.1", "exit_code"), ("2.2.3.316", "api"), ("2.2.3.99", "api"), ("", "api")],
+)
+def test_auto_is_the_api_for_old_agents(version: str, method: str) -> None:
+    assert settle_method("auto", agent("i", version=version)) == method
+    assert settle_method("exit_code", agent("i", version=version)) == "exit_code"
+    assert settle_method("auto", None) == "api"
+
+
+def test_versions_are_numbers() -> None:
+    assert agent_version("2.2.3.1065") > agent_version("2.2.3.317")
+    assert agent_version("unknown") == ()
+
+
+def test_the_preflight_says_who_is_unfit_and_why() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3", "i-4")
+    api.instances["i-2"] = instance("i-2", status="Stopped")
+    api.agents["i-3"] = agent("i-3", version="2.2.3.250")
+    api.agents["i-4"] = agent("i-4", online=False)
+    report = examine(api, ["i-1", "i-2", "i-3", "i-4", "i-5"], "exit_code")
+    assert {key: (row["ok"], row["failure"]) for key, row in report.items()} == {
+        "i-1": (True, None),
+        "i-2": (False, "instance"),
+        "i-3": (False, "agent"),
+        "i-4": (False, "agent"),
+        "i-5": (False, "instance"),
+    }
+    assert "2.2.3.250 cannot restart by exit code, 2.2.3.317 and later can" in report["i-3"]["error_info"]
+    old = examine(api, ["i-3"], "auto")["i-3"]
+    assert (old["ok"], old["restart_method"]) == (True, "api")
+
+
+def unpack(script: str) -> dict[str, bytes]:
+    payload = script.split("<<'PAYLOAD'", 1)[1].split("\n", 1)[1].split("\nPAYLOAD\n", 1)[0]
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload))) as archive:
+        return {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+
+
+def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
+    steps = read_steps([step(name="os_updates"), step(name="x", script="echo {{ braces }}", unless="false")])
+    policy = Policy("CHG-1", "if_required", "exit_code", 120)
+    courier = Courier(FILES)
+    script = courier.script(policy, steps, sent_at=100, not_after=200)
+    assert courier.script(policy, steps, sent_at=100, not_after=200) == script
+    files = unpack(script)
+    assert files["runner.sh"] == (FILES / "runner.sh").read_bytes()
+    assert files["request"].decode().splitlines() == [
+        "run_id=CHG-1",
+        "restart=if_required",
+        "method=exit_code",
+        "settle_s=120",
+        "sent_at=100",
+        "not_after=200",
+    ]
+    assert files["steps/02/script"] == b"echo {{ braces }}\n"
+    assert files["steps/02/unless"] == b"false\n"
+    assert b"builtin=os_updates" in files["steps/01/step"]
+    Command(script).check()
+
+
+def test_a_delivery_that_is_too_long_is_refused() -> None:
+    noise = random.Random(1).randbytes(20_000).hex()
+    steps = read_steps([step(name="x", script=f"# {noise}")])
+    script = Courier(FILES).script(Policy("r", "never", "api", 1), steps, sent_at=0, not_after=1)
+    with pytest.raises(BadInput, match="The script is too long"):
+        Command(script).check()
+
+
+def test_a_missing_runner_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot read the step runner"):
+        Courier(tmp_path)

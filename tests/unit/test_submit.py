@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Submitting: pieces of 100, unfit instances beside, nothing twice."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import (
+    Command,
+    check_instance_ids,
+)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import submit
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import ApiError, BadInput, NoAnswer
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    FakeApi,
+    FakeClock,
+    agent,
+    api_error,
+    instance,
+    no_answer,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+ECHO = Command("echo")
+
+
+def ids(count: int) -> list[str]:
+    return [f"i-{number:04d}" for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "calls"), [(1, 1), (100, 1), (101, 2), (1000, 10)])
+def test_one_call_takes_a_hundred(count: int, calls: int) -> None:
+    api = FakeApi.of(FakeClock(), *ids(count))
+    submission = submit(api, ECHO, ids(count))
+    assert len(api.called("run_command")) == calls
+    assert sorted(id_ for call in api.called("run_command") for id_ in call) == ids(count)
+    assert submission.failures == {}
+
+
+def test_unfit_instances_are_left_out_before_the_call() -> None:
+    api = FakeApi.of(FakeClock(), *ids(5))
+    api.instances["i-0001"] = instance("i-0001", status="Stopped")
+    api.instances["i-0002"] = instance("i-0002", os_type="windows")
+    api.agents["i-0003"] = agent("i-0003", online=False)
+    submission = submit(api, ECHO, [*ids(5), "i-nope"])
+    assert api.called("run_command") == [["i-0000", "i-0004"]]
+    kinds = {id_: failure.kind for id_, failure in submission.failures.items()}
+    assert kinds == {"i-0001": "instance", "i-0002": "input", "i-0003": "agent", "i-nope": "instance"}
+    assert all(failure.info.endswith(".") for failure in submission.failures.values())
+
+
+def test_with_nobody_fit_nothing_is_called() -> None:
+    api = FakeApi.of(FakeClock())
+    submission = submit(api, ECHO, ["i-nope"])
+    assert api.called("run_command") == []
+    assert list(submission.failures) == ["i-nope"]
+
+
+@given(st.sets(st.integers(min_value=0, max_value=149), max_size=6))
+def test_hidden_culprits_are_found_by_halving(culprits: set[int]) -> None:
+    """The API rejects a call for an instance that looks fit."""
+    hidden = {ids(150)[number] for number in culprits}
+
+    def refuse(call: Sequence[str]) -> Exception | None:
+        return api_error("InvalidInstance.NotMatch") if hidden & set(call) else None
+
+    api = FakeApi.of(FakeClock(), *ids(150), refuse=refuse)
+    submission = submit(api, ECHO, ids(150))
+    assert set(submission.failures) == hidden
+    ran = [id_ for invocation in submission.invocations for id_ in invocation.instance_ids]
+    assert sorted(ran) == sorted(set(ids(150)) - hidden)
+
+
+def test_an_instance_that_stops_meanwhile_costs_one_more_call() -> None:
+    api = FakeApi.of(FakeClock(), *ids(10))
+
+    def refuse(call: Sequence[str]) -> Exception | None:
+        if "i-0003" not in call:
+            return None
+        api.instances["i-0003"] = instance("i-0003", status="Stopping")
+        return api_error("InvalidInstance.NotMatch")
+
+    api.refuse = refuse
+    submission = submit(api, ECHO, ids(10))
+    assert len(api.called("run_command")) == 2
+    assert list(submission.failures) == ["i-0003"]
+
+
+def test_an_error_that_blames_no_instance_is_raised() -> None:
+    api = FakeApi.of(FakeClock(), *ids(3), refuse=lambda call: api_error("Forbidden.RAM", status=403))
+    with pytest.raises(ApiError):
+        submit(api, ECHO, ids(3))
+    assert len(api.called("run_command")) == 1
+
+
+def test_an_error_for_one_piece_leaves_the_others() -> None:
+    api = FakeApi.of(FakeClock(), *ids(200), refuse=lambda call: no_answer(sent=True) if "i-0150" in call else None)
+    submission = submit(api, ECHO, ids(200))
+    assert len(submission.invocations) == 1
+    assert {failure.kind for failure in submission.failures.values()} == {"lost"}
+    assert len(submission.failures) == 100
+
+
+def test_a_lost_answer_is_not_sent_again() -> None:
+    api = FakeApi.of(FakeClock(), *ids(3), refuse=lambda call: no_answer(sent=True))
+    with pytest.raises(NoAnswer):
+        submit(api, ECHO, ids(3))
+    assert len(api.called("run_command")) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Command(" \n"), "empty"),
+        (Command("é" * 10_000), "26668 bytes in Base64, and Cloud Assistant takes at most 24576"),
+        (Command("echo", timeout_s=9), "the least that the API takes is 10 s"),
+        (Command("echo", name="x" * 129), "name has 129 characters"),
+        (Command("echo", working_dir="x" * 201), "working_dir"),
+        (Command("echo", description="x" * 513), "description"),
+        (Command("echo", tags={str(n): "" for n in range(21)}), "21 tags"),
+        (Command("echo", tags={"k" * 65: ""}), "too long"),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused_before(command: Command, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        command.check()
+    assert words in str(caught.value)
+
+
+def test_the_limit_is_the_apis_to_the_byte() -> None:
+    largest = "x" * 18_432
+    assert len(base64.b64encode(largest.encode())) == 24 * 1024
+    Command(largest).check()
+    with pytest.raises(BadInput):
+        Command(largest + "x").check()
+
+
+@pytest.mark.parametrize(
+    ("given_ids", "words"),
+    [([], "empty"), (["i-1", "i-2", "i-1"], "more than once"), ([" i-1"], "not an instance id"), ([""], "not an")],
+)
+def test_bad_lists_of_ids_are_refused(given_ids: list[str], words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        check_instance_ids(given_ids)
+    assert words in str(caught.value)

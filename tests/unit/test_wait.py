@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for invocations and reading their results."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.failures import classify
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.results import (
+    failure_sentence,
+    result_of_task,
+    summarize,
+)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import Invocation
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.wait import wait_for
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import CloudError
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow
+from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    REGION,
+    FakeApi,
+    FakeClock,
+    Lines,
+    api_error,
+    no_answer,
+    task,
+)
+
+
+def waiting(api: FakeApi, clock: FakeClock, *ids: str, seconds: float = 100) -> dict:
+    invoke_id, command_id = api.run_command(ids, content="echo")
+    invocation = Invocation(api, invoke_id, command_id, "linux", tuple(ids))
+    return wait_for([invocation], deadline=Deadline(clock, seconds), clock=clock, progress=Lines(clock))
+
+
+def test_one_poll_serves_all_instances_and_outputs_are_read_once() -> None:
+    clock = FakeClock()
+    ids = [f"i-{number}" for number in range(100)]
+    polls = []
+
+    class Slow(FakeApi):
+        def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+            row = super().describe_invocation(invoke_id)
+            polls.append(clock.now)
+            assert row
+            if len(polls) < 5:
+                row.tasks["i-7"] = task(invoke_id, "i-7", status="Running", exit_code=None)
+            else:
+                row.tasks["i-7"] = task(invoke_id, "i-7")
+            return row
+
+    api = Slow.of(clock, *ids)
+    results = waiting(api, clock, *ids)
+    assert len(polls) == 5
+    assert len(api.called("describe_invocation_results")) == 1
+    assert all(result["ok"] for result in results.values())
+
+
+def test_what_has_not_ended_is_lost_and_an_empty_list_is_no_success() -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1", "i-2", run=lambda t, i, c: task(t, i, status="Running", exit_code=None))
+    results = waiting(api, clock, "i-1", "i-2", seconds=30)
+    assert {result["failure"] for result in results.values()} == {"lost"}
+    assert "may still run" in results["i-1"]["error_info"]
+    api.rows["t-2"] = {}
+    empty = wait_for(
+        [Invocation(api, "t-2", "c-2", "linux", ("i-1",))],
+        deadline=Deadline(clock, 30),
+        clock=clock,
+        progress=Lines(clock),
+    )
+    assert (empty["i-1"]["ok"], empty["i-1"]["failure"]) == (False, "lost")
+
+
+def test_an_api_out_of_reach_is_no_news() -> None:
+    clock = FakeClock()
+    errors = [no_answer(sent=True), api_error("Throttling.User"), api_error("InternalError", status=500)]
+
+    class Flaky(FakeApi):
+        def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+            if errors:
+                raise errors.pop()
+            return super().describe_invocation(invoke_id)
+
+    assert waiting(Flaky.of(clock, "i-1"), clock, "i-1")["i-1"]["ok"]
+
+
+def test_an_api_that_refuses_ends_the_wait_and_names_the_invocation() -> None:
+    clock = FakeClock()
+
+    class Closed(FakeApi):
+        def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+            raise api_error("Forbidden.RAM", status=403)
+
+    with pytest.raises(CloudError, match="submitted as invocation t-1"):
+        waiting(Closed.of(clock, "i-1"), clock, "i-1")
+
+
+def test_the_first_line_says_how_many_how_long_and_which() -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1", "i-2")
+    progress = Lines(clock)
+    invoke_id, command_id = api.run_command(["i-1", "i-2"], content="echo")
+    invocation = Invocation(api, invoke_id, command_id, "linux", ("i-1", "i-2"))
+    wait_for([invocation], deadline=Deadline(clock, 1800), clock=clock, progress=progress)
+    assert progress.lines == ["Waiting for 2 instances, at most 30 min: invocation t-1"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "exit_code", "action"),
+    [
+        ("linux", 194, "restart"),
+        ("linux", 193, "stop"),
+        ("linux", 1, "none"),
+        ("linux", 3010, "none"),
+        ("windows", 3010, "restart"),
+        ("windows", 3009, "stop"),
+        ("windows", 194, "none"),
+    ],
+)
+def test_a_requested_power_action_is_no_failure(platform: str, exit_code: int, action: str) -> None:
+    row = task("t", "i", status="Failed", exit_code=exit_code, error_code="ExitCodeNonzero")
+    result = result_of_task(row, region_id=REGION, command_id="c", platform=platform)
+    assert result["power_action"] == action
+    assert result["ok"] is (action != "none")
+
+
+def test_a_killed_command_with_the_power_code_is_a_failure() -> None:
+    row = task("t", "i", status="Timeout", exit_code=194, error_code="ExecutionTimeout")
+    result = result_of_task(row, region_id=REGION, command_id="c", platform="linux")
+    assert (result["power_action"], result["failure"]) == ("none", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        ("Failed", "ExitCodeNonzero", "script"),
+        ("Timeout", "ExecutionTimeout", "timeout"),
+        ("Error", "InstanceRestarted", "instance"),
+        ("Error", "ClientNotResponse", "agent"),
+        ("Error", "SecurityGroupRuleDenied", "network"),
+        ("Aborted", "DeliveryTimeout", "not_delivered"),
+        ("Aborted", "", "not_delivered"),
+        ("Invalid", "DirectoryNotExists", "input"),
+        ("Terminated", "", "stopped"),
+        ("Cancelled", "", "stopped"),
+        ("Error", "SomethingNobodyKnows", "agent"),
+        ("Running", "", "lost"),
+        ("", "", "lost"),
+    ],
+)
+def test_failures_have_a_class_and_a_sentence(status: str, code: str, kind: str) -> None:
+    failure = classify(status, code, "the words of the API", None)
+    assert failure
+    assert failure.kind == kind
+    assert failure.info.endswith(".")
+    if code == "SomethingNobodyKnows":
+        assert "SomethingNobodyKnows" in failure.info
+        assert "the words of the API" in failure.info
+
+
+def test_output_is_text_whatever_the_bytes() -> None:
+    row = task("t", "i", output=b"caf\xc3\xa9 \xff\xfe")
+    assert result_of_task(row, region_id=REGION, command_id="c", platform="linux")["output"] == "café ��"
+
+
+def test_lists_keep_the_order_and_the_sentence_names_three() -> None:
+    rows = {f"i-{n}": task("t", f"i-{n}", status="Failed", exit_code=n) for n in range(5, 0, -1)}
+    rows["i-0"] = task("t", "i-0")
+    results = {k: result_of_task(v, region_id=REGION, command_id="c", platform="linux") for k, v in rows.items()}
+    summary = summarize(results, list(rows))
+    assert summary["failed_ids"] == ["i-5", "i-4", "i-3", "i-2", "i-1"]
+    assert summary["succeeded_ids"] == ["i-0"]
+    sentence = failure_sentence(results, "The command")
+    assert sentence
+    assert sentence.startswith("The command failed on 5 of 6 instances. i-5: The script ended with exit code 5.")
+    assert sentence.endswith("… and 2 more")
