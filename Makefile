@@ -35,16 +35,18 @@ help: ## Show the targets
 	@echo "  make PYTHON=/path/to/python3 …   use another Python (found: $(or $(PYTHON),none))"
 	@echo "  make demo ARGS=\"-e patch_hosts_restart_method=api\"   pass options to ansible-playbook"
 
+DEMO_DIR ?= .demo
+
 demo: venv ## Patch and restart a simulated fleet; a second run finds nothing to do
-	@mkdir -p .demo
-	@rm -f .demo/audit.jsonl
-	ecs-simulator run --fleet demo/fleet.yml --state-dir .demo/state --audit-log .demo/audit.jsonl -- \
+	@mkdir -p $(DEMO_DIR)
+	@rm -f $(DEMO_DIR)/audit.jsonl
+	ecs-simulator run --fleet demo/fleet.yml --state-dir $(DEMO_DIR)/state --audit-log $(DEMO_DIR)/audit.jsonl -- \
 		ansible-playbook -i demo/inventory.yml -e @demo/vars.yml \
-		-e patch_hosts_report_dir=$(ROOT)/.demo/report playbooks/patch.yml $(ARGS)
-	@echo "The report is .demo/report/report.json, the simulator's audit log .demo/audit.jsonl; make demo-reset starts afresh."
+		-e patch_hosts_report_dir=$(abspath $(DEMO_DIR))/report playbooks/patch.yml $(ARGS)
+	@echo "Report: $(DEMO_DIR)/report/report.json   Audit log: $(DEMO_DIR)/audit.jsonl   Start afresh: make demo-reset"
 
 demo-reset: ## Forget what the demo has patched
-	rm -rf .demo
+	rm -rf $(DEMO_DIR)
 
 test: lint unit integration ## Run all checks and tests
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import connection_loader
@@ -75,29 +76,44 @@ class ControllerAction(ActionBase):
         for holder in [arguments, *(steps if isinstance(steps, list) else [])]:
             source = holder.get("src") if isinstance(holder, dict) else None
             if isinstance(source, str) and source:
-                holder["src"] = self._find_needle("files", source)
+                holder["src"] = self._find_source(source)
+
+    def _find_source(self, source: str) -> str:
+        try:
+            path: str = self._find_needle("files", source)
+        except AnsibleError:
+            raise AnsibleActionFail(
+                f"src: there is no file {source} on the controller. A relative path is looked for in the files folder "
+                "of the role and beside the playbook."
+            ) from None
+        return path
 
     def _follow(self, job: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Wait for an asynchronous job ourselves: Ansible would look for it on the task's host."""
-        deadline = time.monotonic() + self._task.async_val
         limit, self._task.async_val = self._task.async_val, 0
-        status: dict[str, Any] = job
+        deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             time.sleep(self._task.poll)
-            status = self._execute_module(
-                module_name="ansible.legacy.async_status",
-                module_args={"jid": job["ansible_job_id"], "_async_dir": self._async_dir()},
-                task_vars=task_vars,
-            )
+            status = self._job_status(job, "status", task_vars)
             if status.get("finished"):
+                self._job_status(job, "cleanup", task_vars)
                 return status
-        return status | {
+        return job | {
             "failed": True,
             "msg": f"The task did not complete within {limit} seconds; it goes on as job {job['ansible_job_id']}.",
         }
 
-    def _async_dir(self) -> str:
-        return self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
+    def _job_status(self, job: dict[str, Any], mode: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        # Where the job itself says that it is: ~ need not mean the same to its shell and to ours.
+        arguments = {
+            "jid": job["ansible_job_id"],
+            "mode": mode,
+            "_async_dir": os.path.dirname(job["results_file"]),
+        }
+        status: dict[str, Any] = self._execute_module(
+            module_name="ansible.legacy.async_status", module_args=arguments, task_vars=task_vars
+        )
+        return status
 
     @contextmanager
     def _progress(self) -> Iterator[None]:

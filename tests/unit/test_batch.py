@@ -32,7 +32,14 @@ Answer = Callable[["World", str], dict[str, Any]]
 
 def say(state: str, exit_code: int, **words: str) -> dict[str, Any]:
     """An answer of the runner."""
-    values = {"run": "r-1", "state": state, "method": "exit_code", "boot": OLD, "steps": "os_updates:done:1"} | words
+    values = {
+        "run": "r-1",
+        "state": state,
+        "method": "exit_code",
+        "boot": OLD,
+        "steps": "os_updates:done:1",
+        "for": "d",
+    } | words
     text = "cloudops.alibaba/1 " + " ".join(f"{key}={value}" for key, value in values.items())
     status = "Success" if exit_code == 0 else "Failed"
     output = f"os_updates: done\n{text} cksum={cksum(text.encode())}\n"
@@ -177,6 +184,16 @@ def test_nobody_is_asked_for_ever() -> None:
     verdicts = world.patch()
     assert verdicts["i-1"]["status"] == "unknown"
     assert len(world.api.called("run_command")) == 5
+
+
+def test_a_runner_that_could_not_start_does_not_undo_what_is_known() -> None:
+    without_keeper = say("late", 76)
+    text = without_keeper["output"].decode().splitlines()[-1].rpartition(" cksum=")[0].replace(" for=d", "")
+    without_keeper["output"] = f"{text} cksum={cksum(text.encode())}\n".encode()
+    world = World(i_1=[say("restart", 194, packages_count="1", packages="kernel|1|2"), without_keeper])
+    verdict = world.patch()["i-1"]
+    assert (verdict["status"], verdict["failure"]) == ("failed", "timeout")
+    assert verdict["packages"] == [{"name": "kernel", "from": "1", "to": "2"}]
 
 
 def test_restarts_have_a_budget() -> None:

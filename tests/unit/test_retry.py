@@ -64,6 +64,18 @@ def test_it_ends_with_the_last_error_when_the_time_is_over() -> None:
     assert len(sent) > 5
 
 
+def test_an_endpoint_out_of_reach_is_given_up_soon() -> None:
+    clock = FakeClock()
+
+    def send() -> None:
+        raise no_answer(sent=False)
+
+    start = clock.now
+    with pytest.raises(NoAnswer):
+        repeat(send, harmless=True, clock=clock, jitter=lambda low, high: high)
+    assert 5 < clock.now - start <= 20
+
+
 def test_what_may_have_taken_effect_is_not_sent_again() -> None:
     sent = []
 

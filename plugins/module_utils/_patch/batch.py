@@ -194,7 +194,7 @@ class Batch:
         trailer = read_trailer(result["output"], self._policy.run_id)
         if result["output"]:
             host.output = result["output"]
-        if trailer and trailer.steps:
+        if trailer and trailer.whole:
             host.trailer = trailer
         decision = decide(result, trailer, first=first)
         if decision.move in (Move.RESTART, Move.AWAIT_RESTART) and host.restarts >= self._limits.most_restarts:

@@ -18,7 +18,8 @@ class Trailer:
     """What the host says of its run.
 
     ``state`` is done, restart, failed, pending, busy, late or refused. ``replayed`` means that another delivery's
-    keeper said so.
+    keeper said so, ``whole`` that it comes from a keeper, who has read all the records, and not from a runner that
+    could not start one.
     """
 
     run_id: str
@@ -29,6 +30,7 @@ class Trailer:
     log: str
     changed: bool = False
     replayed: bool = False
+    whole: bool = True
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     evidence: str = "unknown"
     evidence_reason: str = ""
@@ -58,6 +60,7 @@ def read_trailer(output: str, run_id: str) -> Trailer | None:
         log=words.get("log", ""),
         changed=words.get("changed") == "yes",
         replayed=words.get("replayed") == "yes",
+        whole="for" in words,
         steps=dict(_step(entry) for entry in _split(words.get("steps", ""), ",")),
         evidence=words.get("evidence", "unknown"),
         evidence_reason=words.get("evidence_reason", ""),

@@ -19,6 +19,8 @@ from .errors import ApiError, NoAnswer
 T = TypeVar("T")
 
 TOTAL_S = 120.0
+# An endpoint that cannot be reached at all is more often misspelt than away.
+UNREACHABLE_S = 20.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
 _UNAVAILABLE = ("ServiceUnavailable", "InternalError", "SystemBusy", "IdempotentProcessing")
@@ -48,8 +50,12 @@ def repeat(
     total_s: float = TOTAL_S,
     jitter: Callable[[float, float], float] = random.uniform,
 ) -> T:
-    """Send a request until it is answered, refused for good, or ``total_s`` seconds are over."""
+    """Send a request until it is answered, refused for good, or ``total_s`` seconds are over.
+
+    When it could not even be sent, that is ``UNREACHABLE_S`` seconds.
+    """
     deadline = Deadline(clock, total_s)
+    unreachable = Deadline(clock, min(total_s, UNREACHABLE_S))
     attempt = 0
     while True:
         try:
@@ -58,7 +64,8 @@ def repeat(
             if not may_repeat(error, harmless=harmless):
                 raise
             pause = pause_s(attempt, error, jitter)
-            if pause >= deadline.left_s:
+            never_sent = isinstance(error, NoAnswer) and not error.sent
+            if pause >= (unreachable if never_sent else deadline).left_s:
                 raise
         attempt += 1
         clock.sleep(pause)

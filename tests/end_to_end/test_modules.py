@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every module through ansible-playbook, on machines that run real scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from end_to_end.clouds import REGION, Cloud
+
+RUN = "cloudops.alibaba.ecs_run_command"
+WAIT = "cloudops.alibaba.ecs_wait_invocation"
+REBOOT = "cloudops.alibaba.ecs_reboot"
+INFO = "cloudops.alibaba.ecs_instance_info"
+
+
+def test_a_script_runs_on_instances_and_its_results_come_back(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    wanted = [ids["web-01"], ids["web-02"]]
+    outcome = cloud.play([{RUN: {"instance_ids": wanted, "content": "hostname; echo é; exit 0", "timeout": 30}}])
+    assert outcome.status == 0, outcome.output
+    result = outcome.result
+    assert result["changed"]
+    assert result["succeeded_ids"] == wanted
+    first = result["instances"][ids["web-01"]]
+    assert (first["output"], first["exit_code"], first["ok"]) == ("web-01\né\n", 0, True)
+    assert first["started_at"] <= first["finished_at"]
+    assert len(result["invocations"]) == 1
+    assert f"Waiting for 2 instances, at most 120 s: invocation {first['invoke_id']}" in outcome.output
+
+
+def test_it_runs_on_the_controller_whatever_the_inventory_says(cloud: Cloud) -> None:
+    """Hosts that nobody can reach, become, a bare localhost, a wrong interpreter, a Windows shell."""
+    before = cloud.inventory
+    hosts = {
+        "localhost": {},
+        "far": {"ansible_host": "192.0.2.1", "ansible_shell_type": "powershell"},
+        **cloud.inventory["all"]["hosts"],
+    }
+    cloud.inventory = {"all": {"hosts": hosts}}
+    task: dict[str, Any] = {INFO: {}}
+    try:
+        for host in ("localhost", "far"):
+            for more in ({}, {"delegate_to": "localhost"}):
+                outcome = cloud.play(
+                    [task | more],
+                    "-e",
+                    "ansible_python_interpreter=/no/such/python",
+                    hosts=host,
+                    become=True,
+                )
+                assert len(outcome.results[0].get("instances", [])) == 5, outcome.output
+    finally:
+        cloud.inventory = before
+
+
+def test_module_defaults_reach_all_modules(cloud: Cloud) -> None:
+    outcome = cloud.play(
+        [{INFO: {}}],
+        module_defaults={"group/cloudops.alibaba.ecs": {"region_id": "mars-1"}},
+    )
+    assert "InvalidRegionId.NotFound" in outcome.result["msg"]
+
+
+def test_unfit_instances_are_named_and_keep_the_others_from_nothing(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    wanted = [ids["web-01"], ids["off-01"], ids["win-01"], "i-nope"]
+    outcome = cloud.play([{RUN: {"instance_ids": wanted, "content": "true"}}])
+    result = outcome.result
+    assert result["failed"] is True
+    assert result["succeeded_ids"] == [ids["web-01"]]
+    infos = {key: result["instances"][key]["error_info"] for key in result["failed_ids"]}
+    assert infos == {
+        ids["off-01"]: "The instance is Stopped, not Running. Start it first.",
+        ids["win-01"]: "The script is for linux, and the instance runs windows.",
+        "i-nope": f"There is no such instance in {REGION}. Check the instance id and the region.",
+    }
+    assert result["msg"].startswith("The command failed on 3 of 4 instances.")
+    tolerant = cloud.play(
+        [{RUN: {"instance_ids": wanted, "content": "true", "fail_on_instance_failure": False}}],
+    )
+    assert tolerant.result["failed"] is False
+
+
+def test_a_failing_script_shows_its_exit_code_and_output(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    outcome = cloud.play([{RUN: {"instance_ids": [ids["web-01"]], "content": "echo oh no; exit 3"}}])
+    row = outcome.result["instances"][ids["web-01"]]
+    assert (row["exit_code"], row["failure"], row["output"]) == (3, "script", "oh no\n")
+    assert "The script ended with exit code 3" in outcome.result["msg"]
+
+
+def test_a_script_that_takes_too_long_is_a_timeout(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    outcome = cloud.play([{RUN: {"instance_ids": [ids["web-01"]], "content": "sleep 60", "timeout": 10}}])
+    row = outcome.result["instances"][ids["web-01"]]
+    assert (row["status"], row["failure"], row["error_code"]) == ("Timeout", "timeout", "ExecutionTimeout")
+
+
+def test_a_file_beside_the_playbook_is_found(cloud: Cloud) -> None:
+    (cloud.folder / "files").mkdir(exist_ok=True)
+    (cloud.folder / "files" / "probe.sh").write_text("#!/bin/sh\necho '{{ not.a.template }}'\n", encoding="utf-8")
+    ids = cloud.ids()
+    outcome = cloud.play([{RUN: {"instance_ids": [ids["web-01"]], "src": "probe.sh"}}])
+    assert outcome.result["instances"][ids["web-01"]]["output"] == "{{ not.a.template }}\n"
+
+
+def test_not_waiting_and_waiting_later(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    outcome = cloud.play(
+        [
+            {RUN: {"instance_ids": [ids["web-01"]], "content": "sleep 1; echo late", "wait": False}},
+            {WAIT: {"invoke_ids": "{{ result_0.invocations | map(attribute='invoke_id') }}", "timeout": 60}},
+        ]
+    )
+    started, ended = outcome.results
+    row = started["instances"][ids["web-01"]]
+    assert (row["status"], row["ok"]) == ("Pending", None)
+    assert (started["succeeded_ids"], started["failed_ids"]) == ([], [])
+    assert ended["instances"][ids["web-01"]]["output"] == "late\n"
+    assert ended["changed"] is False
+
+
+def test_check_mode_runs_nothing(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    before = len(cloud.audit(action="RunCommand")) + len(cloud.audit(action="RebootInstances"))
+    outcome = cloud.play(
+        [
+            {RUN: {"instance_ids": [ids["web-01"], ids["off-01"]], "content": "true"}, "check_mode": True},
+            {REBOOT: {"instance_ids": [ids["web-01"]]}, "check_mode": True},
+            {RUN: {"instance_ids": [ids["web-01"]], "content": ""}, "check_mode": True},
+        ],
+    )
+    assert outcome.results[0]["changed"]
+    assert outcome.results[0]["failed_ids"] == [ids["off-01"]]
+    assert outcome.results[1]["changed"]
+    assert outcome.results[2]["msg"] == "The script is empty: nothing to run."
+    assert len(cloud.audit(action="RunCommand")) + len(cloud.audit(action="RebootInstances")) == before
+
+
+@pytest.mark.parametrize("poll", [1, 0])
+def test_async(cloud: Cloud, poll: int) -> None:
+    ids = cloud.ids()
+    task = {RUN: {"instance_ids": [ids["web-01"]], "content": "echo in the background"}, "async": 60, "poll": poll}
+    outcome = cloud.play([task])
+    if poll:
+        assert outcome.result["instances"][ids["web-01"]]["output"] == "in the background\n", outcome.output
+    else:
+        assert outcome.result["ansible_job_id"]
+
+
+def test_a_restart_is_proven(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    wanted = [ids["web-02"], ids["web-03"], ids["off-01"]]
+    outcome = cloud.play([{REBOOT: {"instance_ids": wanted, "timeout": 60}}])
+    result = outcome.result
+    assert result["succeeded_ids"] == wanted[:2]
+    receipt = result["instances"][ids["web-02"]]["receipt"]
+    assert (receipt["verdict"], receipt["method"]) == ("restarted", "api")
+    boots = [line["boot_id"] for line in cloud.audit(event="boot", instance_id=ids["web-02"])]
+    assert [receipt["boot_id_before"], receipt["boot_id_after"]] == boots[-2:]
+    assert len(cloud.audit(event="shutdown", instance_id=ids["web-02"])) == 1
+    untouched = result["instances"][ids["off-01"]]["receipt"]
+    assert (untouched["verdict"], untouched["method"]) == ("unknown", "none")
+    assert "The instance was not restarted. The instance is Stopped" in result["msg"]
+
+
+def test_info(cloud: Cloud) -> None:
+    ids = cloud.ids()
+    outcome = cloud.play(
+        [
+            {INFO: {"tags": {"app": "web"}}},
+            {INFO: {"instance_ids": [ids["off-01"], "i-nope"]}},
+            {INFO: {"status": "Stopped"}},
+            {INFO: {"name": "win-*"}},
+        ]
+    )
+    tagged, by_id, stopped, named = outcome.results
+    assert set(tagged["instances"]) == {ids["web-01"], ids["web-02"]}
+    assert tagged["instances"][ids["web-01"]]["agent"]["online"] is True
+    assert by_id["missing"] == ["i-nope"]
+    assert by_id["instances"][ids["off-01"]]["agent"]["online"] is False
+    assert list(stopped["instances"]) == [ids["off-01"]]
+    assert named["instances"][ids["win-01"]]["os_type"] == "windows"
+
+
+LONG = "# " + "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (
+            {"access_key_id": "demo", "access_key_secret": "wrong"},
+            {},
+            ["SignatureDoesNotMatch", "request id ", "Check the access key secret"],
+        ),
+        (
+            {"access_key_id": "nobody", "access_key_secret": "x"},
+            {},
+            ["InvalidAccessKeyId.NotFound", "request id ", "Check the access key id"],
+        ),
+        ({"region_id": "mars-1"}, {}, ["InvalidRegionId.NotFound", "request id ", "Check region_id"]),
+        ({"content": " "}, {}, ["The script is empty: nothing to run."]),
+        ({"content": LONG}, {}, ["The script is too long: 26672 bytes in Base64", "24576", "Shorten it"]),
+        ({"instance_ids": []}, {}, ["instance_ids is empty"]),
+        ({"instance_ids": ["i-1", "i-1"]}, {}, ["i-1 is in instance_ids more than once"]),
+        ({"timeout": 5}, {}, ["timeout is 5 s, and the least that the API takes is 10 s"]),
+        ({"src": "/no/such/file", "content": None}, {}, ["/no/such/file"]),
+        ({"endpoint": "ftp://x"}, {}, ["endpoint must be a host or an http(s) URL"]),
+        (
+            {},
+            {"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ""},
+            ["No credentials found; tried EnvironmentVariable, CLIProfile, Profile"],
+        ),
+        ({}, {"ALIBABA_CLOUD_REGION_ID": ""}, ["region_id is needed"]),
+        ({"security_token": "x"}, {}, ["access_key_id"]),
+    ],
+)
+def test_what_is_wrong_is_one_clear_sentence(
+    cloud: Cloud, arguments: dict[str, Any], environment: dict[str, str], words: list[str]
+) -> None:
+    task = {RUN: {"instance_ids": [cloud.ids()["web-01"]], "content": "true"} | arguments}
+    task[RUN] = {key: value for key, value in task[RUN].items() if value is not None}
+    outcome = cloud.play([task], **environment)
+    message = outcome.result["msg"]
+    for word in words:
+        assert word in message
+    assert "\n" not in message
+    assert "Traceback" not in outcome.output
+
+
+def test_an_unknown_invocation_is_named(cloud: Cloud) -> None:
+    outcome = cloud.play([{WAIT: {"invoke_ids": ["t-nope"]}}])
+    assert outcome.result["msg"].startswith(f"There is no invocation t-nope in {REGION}.")
+
+
+def test_secrets_do_not_show_at_any_verbosity(cloud: Cloud) -> None:
+    secret = "canary-secret-0123456789"
+    ids = cloud.ids()
+    outcome = cloud.play(
+        [
+            {INFO: {"access_key_id": "demo", "access_key_secret": secret, "security_token": secret}},
+            {
+                RUN: {
+                    "instance_ids": [ids["web-01"]],
+                    "content": "true",
+                    "access_key_id": "demo",
+                    "access_key_secret": secret,
+                }
+            },
+        ],
+        "-vvvvvv",
+        DEBUG="sdk",
+    )
+    assert "SignatureDoesNotMatch" in outcome.output
+    shown = outcome.output.replace((cloud.folder / "play.yml").read_text(encoding="utf-8"), "")
+    assert secret not in shown
+    for path in Path(cloud.environment["HOME"]).rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes()
