@@ -1,10 +1,11 @@
 # Everything happens below this folder: .venv, .ansible and .demo hold what is made, `make clean` removes it.
 
-# The newest Python from 3.11 on that really runs and can make virtual environments.
+# The newest Python from 3.11 on that really runs and can make virtual environments. Of a virtual environment that is
+# active, ours included, it is the Python that made it.
+FIND_PYTHON := import ensurepip, sys, venv; sys.version_info < (3, 11) and sys.exit(1); print(sys._base_executable)
 ifndef PYTHON
 PYTHON := $(shell for python in python3.15 python3.14 python3.13 python3.12 python3.11 python3; do \
-	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
-	&& command -v "$$python" && break; done)
+	"$$python" -c '$(FIND_PYTHON)' 2>/dev/null && break; done)
 endif
 ANSIBLE_CORE ?= ansible-core>=2.19
 ARGS ?=
