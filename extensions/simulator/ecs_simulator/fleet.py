@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ecs_simulator.cloud.ids import instance_id
+from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")

@@ -10,9 +10,9 @@ from pathlib import Path
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock, RealClock
 from ecs_simulator.cloud.cloud import Cloud, next_start
-from ecs_simulator.cloud.ids import Ids
 from ecs_simulator.fleet import Fleet, InstanceSpec
 from ecs_simulator.gateway.server import Gateway
+from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
 from ecs_simulator.machines.namespace.machine import NamespaceMachine, why_not
 from ecs_simulator.machines.scripted import ScriptedMachine

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from ecs_simulator.agent.agent import Agent
+from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.clock import ManualClock
-from ecs_simulator.cloud.invocation import Command, Task
 from ecs_simulator.fleet import Answer, InstanceSpec
 from ecs_simulator.machines.base import PowerAction, Script
 from ecs_simulator.machines.scripted import ScriptedMachine, ScriptedProcess

@@ -11,8 +11,8 @@ import contextlib
 from typing import Protocol
 
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
+from ecs_simulator.agent.task import Task
 from ecs_simulator.clock import Clock
-from ecs_simulator.cloud.invocation import Task
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script, ScriptExists
 
 WORKERS = 10

@@ -5,11 +5,12 @@ import base64
 import binascii
 from typing import Any
 
+from ecs_simulator.agent.task import Command
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError, invalid, missing
 from ecs_simulator.cloud.host import Host
-from ecs_simulator.cloud.invocation import Command, Invocation
+from ecs_simulator.cloud.invocation import Invocation
 
 _MAXIMUM_IDS = 100
 _MAXIMUM_STOP_IDS = 50

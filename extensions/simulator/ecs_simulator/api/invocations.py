@@ -4,11 +4,12 @@
 import base64
 from typing import Any
 
+from ecs_simulator.agent.task import Task
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import iso
 from ecs_simulator.cloud.cloud import Cloud
-from ecs_simulator.cloud.invocation import Invocation, Task
+from ecs_simulator.cloud.invocation import Invocation
 
 _MAXIMUM_PAGE = 50
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.host import Host
-from ecs_simulator.cloud.ids import Ids
 from ecs_simulator.cloud.instance import Instance
-from ecs_simulator.cloud.invocation import Command, Invocation, Task
+from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
 
 # Machines that boot side by side when the simulator starts.

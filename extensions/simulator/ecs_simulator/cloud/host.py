@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ecs_simulator.agent.agent import Agent, Reports
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
-from ecs_simulator.cloud.ids import Ids
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.fleet import Settings
+from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine, MachineGone, PowerAction
 
 
