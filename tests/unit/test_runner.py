@@ -391,7 +391,7 @@ def kill_everything(host: HostUnderTest) -> None:
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in members():
             kill(pid, number)
-    until(lambda: not members())
+    until(lambda: members() == [])
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def _run(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
 def _refuse_unsupported(parameters: Parameters) -> None:
     for name in _NOT_YET:
         if parameters.text(name):
-            raise ApiError(403, "Operation.Forbidden", f"The simulator does not know {name.split('.')[0]} yet.")
+            raise ApiError(403, "Operation.Forbidden", f"The simulator does not know {name.partition('.')[0]} yet.")
     if parameters.text("RepeatMode", "Once") != "Once" or parameters.flag("EnableParameter"):
         raise ApiError(403, "Operation.Forbidden", "The simulator knows only RepeatMode Once without parameters yet.")
 

@@ -11,7 +11,7 @@ first and nothing here may import later (files are opened as bytes: text files i
 the kernel through ctypes because Python 3.11 has neither ``unshare`` nor ``mount``.
 """
 
-import array  # noqa: F401  socket.recv_fds imports it at its first call, which is too late here
+import array
 import base64
 import contextlib
 import ctypes
@@ -174,6 +174,16 @@ def _mount_proc(proc: str, boot_id_file: str) -> None:
     bind(boot_id_file, boot_id, read_only=True)
 
 
+def receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    """A packet and the descriptors that came with it (socket.recv_fds imports a module at its first call)."""
+    data, messages, _flags, _address = control.recvmsg(PACKET_BYTES, socket.CMSG_SPACE(4))
+    descriptors = array.array("i")
+    for level, kind, content in messages:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(content)
+    return data, list(descriptors)
+
+
 def execute(argv: list[str], environment: dict[str, str]) -> None:
     """execvpe(3) without the import that os.execvpe makes on its way."""
     for folder in environment["PATH"].split(":"):
@@ -214,7 +224,7 @@ class Supervisor:
                     return status
 
     def _serve_request(self) -> int | None:
-        data, descriptors, _flags, _address = socket.recv_fds(self._control, PACKET_BYTES, 1)
+        data, descriptors = receive(self._control)
         if not data:
             return EXIT_POWER_OFF  # the simulator is gone
         request = json.loads(data)
