@@ -65,17 +65,22 @@ class Caller:
         """The result of a command once it is final."""
 
         async def look() -> dict[str, Any] | None:
-            answer = await self(
-                "DescribeInvocationResults",
-                region_id=REGION,
-                invoke_id=invoke_id,
-                instance_id=instance_id,
-                content_encoding="PlainText",
-            )
-            row: dict[str, Any] = answer["Invocation"]["InvocationResults"]["InvocationResult"][0]
+            row = await self.row(invoke_id, instance_id)
             return row if row["InvocationStatus"] not in ("Pending", "Running", "Stopping") else None
 
         return await until(look)
+
+    async def row(self, invoke_id: str, instance_id: str) -> dict[str, Any]:
+        """The result of a command as it is now."""
+        answer = await self(
+            "DescribeInvocationResults",
+            region_id=REGION,
+            invoke_id=invoke_id,
+            instance_id=instance_id,
+            content_encoding="PlainText",
+        )
+        row: dict[str, Any] = answer["Invocation"]["InvocationResults"]["InvocationResult"][0]
+        return row
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """The machine events of the audit log, all or those named."""

@@ -13,7 +13,7 @@ import pytest
 from ecs_simulator.fleet import InstanceSpec, Settings, Update
 from ecs_simulator.machines.base import MachineGone, PowerAction, Script, ScriptExists
 from ecs_simulator.machines.namespace.machine import NamespaceMachine
-from simulator_helpers import until
+from simulator_helpers import REGION, make_fleet, serving, until
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
@@ -293,3 +293,43 @@ async def test_the_stand_in_package_manager_lists_fails_and_updates(guest: Guest
     code, output = await guest.sh("needs-restarting -r; dnf -y upgrade")
     assert "Reboot should not be necessary" in output
     assert "Nothing to do" in output
+
+
+async def test_many_requests_at_once_wait_for_their_turn(guest: Guest) -> None:
+    # More than the socket holds; the event loop gets no time between them.
+    for _number in range(600):
+        await guest.machine.run("echo x >> /root/lines")
+
+    async def all_have_run() -> bool:
+        return (await guest.sh("wc -l < /root/lines"))[1] == "600\n"
+
+    await until(all_have_run)
+    assert not guest.downs
+
+
+async def test_who_stops_waiting_for_the_end_stops_nobody_else(guest: Guest) -> None:
+    first = asyncio.ensure_future(guest.machine.shut_down(PowerAction.RESTART))
+    await asyncio.sleep(0)
+    first.cancel()
+    await guest.machine.cut_power()
+    assert len(guest.downs) == 1
+
+
+async def test_the_agent_ends_when_the_shutdown_begins(namespaces: None, tmp_path: Path) -> None:
+    fleet = make_fleet({"name": "web-01", "boot_s": 0}, settings={"stop_grace_s": 1})
+    async with serving(fleet, tmp_path, machine="namespace") as call:
+        answer = await call("DescribeInstances", region_id=REGION)
+        web = answer["Instances"]["Instance"][0]["InstanceId"]
+        # It ends in the time of grace, which another process uses up, and nobody is there any more to report that.
+        stubborn = "(trap '' TERM; sleep 1000) > /dev/null 2>&1 &\n"
+        invoke_id = await call.run(f"{stubborn}trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done", web)
+
+        async def is_ready() -> bool:
+            return bool((await call.row(invoke_id, web))["Output"])
+
+        await until(is_ready)
+        await call("RebootInstance", instance_id=web)
+        row = await call.result(invoke_id, web)
+        assert (row["InvocationStatus"], row["ErrorCode"]) == ("Error", "InstanceRestarted")
+        kinds = [event["event"] for event in call.events() if event["event"] in ("agent_down", "shutdown")]
+        assert kinds == ["agent_down", "shutdown"]

@@ -47,6 +47,7 @@ class Host:
         """What the API wants done to the machine while it is still up."""
         self._booting: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        machine.on_going_down = self._end_agent
         machine.on_down = self._went_down
         machine.on_syslog = self._syslog
 
@@ -77,6 +78,7 @@ class Host:
         for task in (self._booting, self._asking):
             if task:
                 task.cancel()
+        self.machine.on_going_down = lambda: None
         self.machine.on_down = lambda action: None
         if self.agent:
             self.agent.end()
@@ -89,6 +91,12 @@ class Host:
         )
         self._audit.machine(self.instance.id, "agent_up")
         self.on_agent_up(self)
+
+    def _end_agent(self) -> None:
+        if self.agent:
+            self.agent.end()
+            self.agent = None
+            self._audit.machine(self.instance.id, "agent_down")
 
     def _take_down(self, asked: "_Asked") -> None:
         self.instance.status = "Stopping"
@@ -103,10 +111,7 @@ class Host:
     def _went_down(self, action: PowerAction) -> None:
         """The machine is down, for whatever reason."""
         self._up = False
-        if self.agent:
-            self.agent.end()
-            self.agent = None
-            self._audit.machine(self.instance.id, "agent_down")
+        self._end_agent()
         asked, self._asked = self._asked, None
         cause = "guest"
         if asked:

@@ -56,14 +56,15 @@ class Process(Protocol):
 class Machine(ABC):
     """One machine, down at first.
 
-    ``on_down`` is called when the machine goes down by itself or by :meth:`shut_down`, ``on_syslog`` for each
-    message that something on it logs.
+    ``on_going_down`` is called when its operating system begins to go down (not at a power cut), ``on_down`` when it is
+    down by itself or by :meth:`shut_down`, ``on_syslog`` for each message that something on it logs.
     """
 
     kind: str
     boot_id: str
 
     def __init__(self) -> None:
+        self.on_going_down: Callable[[], None] = lambda: None
         self.on_down: Callable[[PowerAction], None] = lambda action: None
         self.on_syslog: Callable[[str], None] = lambda message: None
 

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,8 @@ class NamespaceMachine(base.Machine):
         self._folder = folder
         self._launcher: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._outbox: deque[tuple[bytes, list[int]]] = deque()
+        """Requests that the socket has no room for yet, with their descriptors."""
         self._numbers = itertools.count(1)
         self._processes: dict[int, NamespaceProcess] = {}
         self._written: dict[str, asyncio.Future[int]] = {}
@@ -150,7 +154,8 @@ class NamespaceMachine(base.Machine):
 
     async def _wait_down(self) -> None:
         if self._down:
-            await self._down
+            # Others wait for the same end; one that is cancelled must not cancel it for them.
+            await asyncio.shield(self._down)
 
     def _spawn(self, argv: list[str], working_dir: str) -> NamespaceProcess:
         read_end, write_end = os.pipe()
@@ -178,14 +183,36 @@ class NamespaceMachine(base.Machine):
         self.send({"op": "write", "path": path, "mode": 0o755, "replace": replace, "content": text})
         return await written
 
-    def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        """Send a request to process 1; raises :class:`MachineGone` when there is none."""
+    def send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Send a request to process 1, in its turn; raises :class:`MachineGone` when there is none."""
         if self._control is None:
             raise MachineGone("the machine is down")
-        try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors or [])
-        except OSError as error:
-            raise MachineGone(f"the machine is going down ({error.strerror})") from error
+        if not self._outbox:
+            asyncio.get_running_loop().add_writer(self._control, self._send_outbox)
+        # The caller closes its descriptors when it likes.
+        self._outbox.append((json.dumps(message).encode(), [os.dup(descriptor) for descriptor in descriptors]))
+        self._send_outbox()
+
+    def _send_outbox(self) -> None:
+        """Send what there is room for: process 1 reads one packet at a time."""
+        assert self._control
+        while self._outbox:
+            packet, descriptors = self._outbox[0]
+            try:
+                socket.send_fds(self._control, [packet], descriptors)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._clear_outbox()  # it is going down
+                break
+            self._outbox.popleft()
+            _close(descriptors)
+        asyncio.get_running_loop().remove_writer(self._control)
+
+    def _clear_outbox(self) -> None:
+        for _packet, descriptors in self._outbox:
+            _close(descriptors)
+        self._outbox.clear()
 
     def _receive(self) -> None:
         assert self._control
@@ -207,6 +234,8 @@ class NamespaceMachine(base.Machine):
             future = self._written.pop(message["written"], None)
             if future and not future.done():
                 future.set_result(message["errno"])
+        elif "going_down" in message:
+            self.on_going_down()
         elif "syslog" in message:
             self.on_syslog(message["syslog"])
         elif "ready" in message and self._ready:
@@ -218,6 +247,8 @@ class NamespaceMachine(base.Machine):
         """Process 1 has closed its end: collect the launcher and tell whoever waits."""
         assert self._control and self._launcher and self._ready and self._down
         asyncio.get_running_loop().remove_reader(self._control)
+        asyncio.get_running_loop().remove_writer(self._control)
+        self._clear_outbox()
         self._control.close()
         self._control = None
         status = self._launcher.wait()  # it ends right after process 1
@@ -235,6 +266,11 @@ class NamespaceMachine(base.Machine):
         self._down.set_result(None)
         if booted and not self._ready.exception():
             self.on_down(PowerAction.RESTART if status == supervisor.EXIT_RESTART else PowerAction.POWER_OFF)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 async def why_not(folder: Path) -> str | None:

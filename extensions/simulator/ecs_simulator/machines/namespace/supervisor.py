@@ -210,7 +210,7 @@ class Supervisor:
             sources: list[Any] = [self._control, self._initctl, self._syslog, self._wake]
             readable, _writable, _errors = select.select(sources, [], [])
             if self._wake in readable:
-                os.read(self._wake, 4096)
+                self._clear_wakeup()
                 self._collect()
             if self._syslog in readable:
                 self._send({"syslog": self._syslog.recv(8192).decode("utf-8", "replace")})
@@ -303,12 +303,19 @@ class Supervisor:
 
     def _go_down(self, *, restart: bool) -> int:
         """SIGTERM to all, a moment of grace, then the end of process 1 ends the rest."""
+        # The agent is a service like others: it ends now, and reports nothing of what ends with it.
+        self._send({"going_down": True})
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGTERM)
         deadline = time.monotonic() + self._grace_s
         while time.monotonic() < deadline and self._anyone_left():
             select.select([self._wake], [], [], 0.05)
+            self._clear_wakeup()
         return EXIT_RESTART if restart else EXIT_POWER_OFF
+
+    def _clear_wakeup(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
 
     def _anyone_left(self) -> bool:
         self._collect()
