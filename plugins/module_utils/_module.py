@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -14,7 +13,8 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ._progress import Progress
 from ._sdk.client import Connection
 from ._sdk.ecs import Ecs
-from ._sdk.errors import BadInput, CloudError
+from ._sdk.errors import CloudError
+from ._sources import read_source
 from ._waiting import Clock, RealClock
 
 # The doc fragment ``connection`` describes these.
@@ -29,8 +29,9 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "role_session_name": {"type": "str"},
     "connect_timeout": {"type": "int", "default": 5},
     "read_timeout": {"type": "int", "default": 30},
-    "http_proxy": {"type": "str"},
-    "https_proxy": {"type": "str"},
+    # They may hold a password.
+    "http_proxy": {"type": "str", "no_log": True},
+    "https_proxy": {"type": "str", "no_log": True},
     "ca_path": {"type": "path"},
 }
 CONNECTION_TOGETHER = [["access_key_id", "access_key_secret"]]
@@ -55,14 +56,9 @@ class Context:
 
 def read_text(params: Mapping[str, Any], option: str) -> str:
     """The text of an option, or of the file that ``src`` names in its place."""
-    source = params.get("src")
-    if not source:
-        return str(params[option] or "")
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadInput(f"src: cannot read {source}: {reason}.") from error
+    if params.get("src"):
+        return read_source(params["src"], "src")
+    return str(params[option] or "")
 
 
 def run_module(
@@ -70,8 +66,8 @@ def run_module(
 ) -> None:
     """Read the options, run ``core`` and exit with what it returns.
 
-    A result with the key ``failed`` fails the task and keeps everything else in it. Errors of the core become one
-    sentence.
+    A result with the key ``failed`` fails the task and keeps everything else in it. An error of the core becomes one
+    sentence and ``refused``: a core raises only as long as it has changed nothing.
     """
     module = AnsibleModule(
         argument_spec=CONNECTION_SPEC | argument_spec,
@@ -86,7 +82,7 @@ def run_module(
     try:
         result = core(Context(module.params, module.check_mode, clock, progress))
     except CloudError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), refused=True)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

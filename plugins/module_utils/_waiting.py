@@ -68,21 +68,14 @@ def wait_until(
     deadline: Deadline,
     clock: Clock,
     pauses: Iterator[float] | None = None,
-    expected_s: float | None = None,
 ) -> T:
     """Take snapshots until one is done or the deadline has passed; returns the last one.
 
-    The caller asks ``done`` again to learn which of the two it was. No pause goes past the deadline, nor past
-    ``expected_s`` seconds from now, when the end is expected: polls are dense around it.
+    The caller asks ``done`` again to learn which of the two it was. No pause goes past the deadline.
     """
     pauses = pauses or growing_pauses()
-    expected = Deadline(clock, expected_s) if expected_s is not None else None
     while True:
         snapshot = take()
         if done(snapshot) or deadline.passed:
             return snapshot
-        pause = min(next(pauses), deadline.left_s)
-        if expected and not expected.passed and pause > expected.left_s:
-            pause = max(expected.left_s, 0.1)
-            pauses = growing_pauses()
-        clock.sleep(pause)
+        clock.sleep(min(next(pauses), deadline.left_s))

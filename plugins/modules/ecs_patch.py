@@ -51,7 +51,9 @@ options:
         description: Its region. If not set, that is O(region_id).
         type: str
   preflight:
-    description: What M(cloudops.alibaba.ecs_patch_info) returned for these very instances.
+    description:
+      - What M(cloudops.alibaba.ecs_patch_info) returned for these very instances. Those that it found unfit get its
+        verdict, and nothing is sent to them.
     type: dict
     required: true
   steps:
@@ -105,7 +107,8 @@ options:
     choices: [never, if_required, always]
     default: if_required
   settle_time:
-    description: How many seconds a requested restart may take to begin before it is asked for again.
+    description:
+      - How many seconds a requested restart may take to begin before it is asked for again, at least 10.
     type: int
     default: 120
   restart_timeout:
@@ -113,7 +116,7 @@ options:
     type: int
     default: 900
   max_restarts:
-    description: How many restarts a host may need in this call.
+    description: How many restarts a host may have in a run.
     type: int
     default: 3
   timeout:
@@ -177,6 +180,9 @@ instances:
     run_id:
       description: The name of the run.
       type: str
+    batch:
+      description: The number of the batch, from O(preflight).
+      type: int
     status:
       description:
         - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, not_reached.
@@ -267,7 +273,8 @@ def core(context: Context) -> dict:
         steps=params["steps"],
         restart=params["restart"],
         settle_s=params["settle_time"],
-        limits=Limits(params["timeout"], params["restart_timeout"], params["max_restarts"]),
+        most_restarts=params["max_restarts"],
+        limits=Limits(params["timeout"], params["restart_timeout"]),
         runner_dir=params["runner_dir"],
         dry=context.check_mode,
         clock=context.clock,

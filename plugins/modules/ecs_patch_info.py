@@ -44,6 +44,10 @@ options:
         A run that is started again with the same name goes on where it was.
       - If not set, a new name is made.
     type: str
+  batch:
+    description: The number of the batch in its run, for the report.
+    type: int
+    default: 1
   restart_method:
     description:
       - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that.
@@ -74,6 +78,11 @@ run_id:
   returned: always
   type: str
   sample: CHG-1234
+batch:
+  description: The number of the batch.
+  returned: always
+  type: int
+  sample: 1
 token:
   description: Says that these instances have been looked at; M(cloudops.alibaba.ecs_patch) asks for it.
   returned: always
@@ -99,13 +108,16 @@ instances:
       description: The version of its Cloud Assistant Agent.
       type: str
     restart_method:
-      description: How it would be restarted, V(exit_code) or V(api).
+      description: How it would be restarted, V(exit_code) or V(api). Null when its region could not be looked at.
       type: str
     ok:
       description: Whether it is fit.
       type: bool
     failure:
-      description: Null, or one of agent, instance and input.
+      description: Null, or one of agent, instance, input, network and lost.
+      type: str
+    error_code:
+      description: The API's error code.
       type: str
     error_info:
       description: Why it is not fit, and what to do about it.
@@ -124,6 +136,7 @@ def core(context: Context) -> dict:
         params["region_id"],
         all_instance_ids=params["all_instance_ids"],
         run_id=params["run_id"],
+        batch=params["batch"],
         method=params["restart_method"],
         clock=context.clock,
     )
@@ -135,6 +148,7 @@ def main() -> None:
             "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "all_instance_ids": {"type": "dict", "default": {}},
             "run_id": {"type": "str"},
+            "batch": {"type": "int", "default": 1},
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
         },
         core,

@@ -102,7 +102,7 @@ def task(invoke_id: str, instance_id: str, **more: Any) -> TaskRow:
 
 @dataclass
 class FakeApi:
-    """An API whose commands run as ``run`` says, at once, and whose instances are as the dicts say."""
+    """An API whose commands run as ``run`` says, after ``seconds``, and whose instances are as the dicts say."""
 
     clock: FakeClock
     instances: dict[str, InstanceRow]
@@ -111,7 +111,10 @@ class FakeApi:
     region_id: str = REGION
     calls: list[tuple[str, Any]] = field(default_factory=list)
     rows: dict[str, dict[str, TaskRow]] = field(default_factory=dict)
+    seconds: Callable[[str], float] = lambda instance_id: 0.0
+    unfinished: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
+    deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -124,6 +127,8 @@ class FakeApi:
 
     def describe_instances(self, instance_ids: Sequence[str] | None = None, **_more: Any) -> Iterator[InstanceRow]:
         self.calls.append(("describe_instances", instance_ids))
+        if error := self.deaf():
+            raise error
         wanted = self.instances if instance_ids is None else instance_ids
         yield from [self.instances[id_] for id_ in wanted if id_ in self.instances]
 
@@ -144,24 +149,30 @@ class FakeApi:
         if error:
             raise error
         invoke_id = f"t-{next(self.numbers)}"
-        self.rows[invoke_id] = {id_: self.run(invoke_id, id_, content) for id_ in instance_ids}
+        self.rows[invoke_id] = {}
+        for id_ in instance_ids:
+            self.rows[invoke_id][id_] = task(invoke_id, id_, status="Running", exit_code=None)
+            self.unfinished[invoke_id, id_] = self.clock.now + self.seconds(id_), content
+        self._finish()
         return invoke_id, f"c-{invoke_id}"
+
+    def _finish(self) -> None:
+        for (invoke_id, id_), (due, content) in list(self.unfinished.items()):
+            if self.clock.now >= due:
+                del self.unfinished[invoke_id, id_]
+                self.rows[invoke_id][id_] = self.run(invoke_id, id_, content)
 
     def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
         self.calls.append(("describe_invocation", invoke_id))
+        self._finish()
         rows = self.rows.get(invoke_id)
-        if rows is None:
-            return None
-        return InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", "", START, {}, rows)
+        return InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", rows) if rows is not None else None
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
         self.calls.append(("describe_invocation_results", invoke_id))
         yield from self.rows.get(invoke_id, {}).values()
 
-    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
-        self.calls.append(("stop_invocation", invoke_id))
-
-    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool) -> list[PowerRow]:
+    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         self.calls.append(("reboot_instances", list(instance_ids)))
         answers = [self.on_reboot(id_) for id_ in instance_ids]
         for answer in answers:

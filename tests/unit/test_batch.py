@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Batch, Host, Limits
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Batch, Limits
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.host import Host
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, Step
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import cksum
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import PowerRow, TaskRow
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
@@ -50,6 +54,8 @@ DONE = say("done", 0, changed="yes")
 RESTARTED = say("done", 0, changed="yes", restarts=f"exit_code|{OLD}|{NEW}|t|t|kernel")
 WANTS_RESTART = say("restart", 194)
 WANTS_API_RESTART = say("restart", 0, method="api")
+WANTS_API_RESTART_AGAIN = say("restart", 0, method="api", again="yes")
+PENDING = say("pending", 75)
 
 
 class World:
@@ -58,11 +64,23 @@ class World:
     def __init__(self, **answers: list[dict[str, Any]]) -> None:
         self.clock = FakeClock()
         self.answers = {name.replace("_", "-"): list(said) for name, said in answers.items()}
-        self.api = FakeApi.of(self.clock, *self.answers, run=self.run, on_reboot=self.reboot)
+        self.api = FakeApi.of(self.clock, *self.answers, run=self.run, on_reboot=self.reboot, deaf=self.look)
         self.progress = Lines(self.clock)
-        self.limits = Limits(timeout_s=3600, restart_timeout_s=600, most_restarts=3)
+        self.limits = Limits(timeout_s=3600, restart_timeout_s=600)
         self.never_back: set[str] = set()
         self.restarts: list[str] = []
+        self.heartbeat_s = 60
+        self.steps: list[Step] = []
+
+    def beat(self) -> None:
+        """Agents that are up say hello every minute."""
+        for instance_id, row in self.api.agents.items():
+            if row.online and row.last_heartbeat and row.last_heartbeat <= self.clock.now - self.heartbeat_s:
+                self.api.agents[instance_id] = agent(instance_id, last_heartbeat=self.clock.now)
+
+    def look(self) -> Exception | None:
+        self.beat()
+        return None
 
     def run(self, invoke_id: str, instance_id: str, content: str) -> TaskRow:
         said = self.answers[instance_id].pop(0)
@@ -81,16 +99,18 @@ class World:
         self.api.agents[instance_id] = agent(instance_id, online=back, last_heartbeat=self.clock.now + 40)
 
     def patch(self, method: str = "exit_code") -> dict[str, dict[str, Any]]:
-        batch = Batch(
+        return self.batch(method).run()
+
+    def batch(self, method: str = "exit_code") -> Batch:
+        return Batch(
             [Host(name.upper(), name, self.api, method) for name in self.answers],
             courier=Courier(ROOT / "roles" / "patch_hosts" / "files"),
-            policy=Policy("r-1", "if_required", method, 120),
-            steps=[],
+            policy=Policy("r-1", "if_required", settle_s=120, most_restarts=3),
+            steps=self.steps,
             limits=self.limits,
             clock=self.clock,
             progress=self.progress,
         )
-        return batch.run()
 
 
 def test_one_command_for_the_batch_and_each_cycle() -> None:
@@ -149,7 +169,7 @@ def test_a_host_that_never_comes_back_is_unknown_and_holds_nobody_up() -> None:
 
 
 def test_a_host_that_did_not_go_down_is_asked_again_after_the_settle_time() -> None:
-    world = World(i_1=[WANTS_RESTART, say("pending", 75), WANTS_RESTART, RESTARTED])
+    world = World(i_1=[WANTS_RESTART, PENDING, say("restart", 194, again="yes"), RESTARTED])
     first = world.restart
     calls: list[str] = []
 
@@ -162,6 +182,14 @@ def test_a_host_that_did_not_go_down_is_asked_again_after_the_settle_time() -> N
     verdicts = world.patch()
     assert verdicts["i-1"]["status"] == "restarted"
     assert len(world.api.called("run_command")) == 4
+
+
+def test_a_host_that_never_goes_down_is_unknown_in_the_end() -> None:
+    world = World(i_1=[WANTS_RESTART, PENDING] + [say("restart", 194, again="yes"), PENDING] * 10)
+    world.restart = lambda instance_id: None  # type: ignore[method-assign]
+    verdict = world.patch()["i-1"]
+    assert verdict["status"] == "unknown"
+    assert len(world.api.called("run_command")) < 8
 
 
 def test_a_failed_step_and_an_unfit_host_are_verdicts_of_their_own() -> None:
@@ -196,13 +224,6 @@ def test_a_runner_that_could_not_start_does_not_undo_what_is_known() -> None:
     assert verdict["packages"] == [{"name": "kernel", "from": "1", "to": "2"}]
 
 
-def test_restarts_have_a_budget() -> None:
-    world = World(i_1=[WANTS_RESTART] * 10)
-    verdicts = world.patch()
-    assert (verdicts["i-1"]["status"], len(world.restarts)) == ("failed", 4)
-    assert "another restart after 3" in verdicts["i-1"]["error_info"]
-
-
 def test_a_call_that_fails_is_a_verdict_on_each_host() -> None:
     world = World(i_1=[], i_2=[])
     world.api.refuse = lambda ids: api_error("Forbidden.RAM", status=403)
@@ -214,9 +235,127 @@ def test_a_call_that_fails_is_a_verdict_on_each_host() -> None:
 def test_the_batch_ends_in_time() -> None:
     world = World(i_1=[WANTS_RESTART], i_2=[DONE])
     world.never_back = {"i-1"}
-    world.limits = Limits(timeout_s=100, restart_timeout_s=600, most_restarts=3)
+    world.limits = Limits(timeout_s=100, restart_timeout_s=600)
     start = world.clock.now
     verdicts = world.patch()
     assert world.clock.now - start <= 101
     assert verdicts["i-1"]["status"] == "unknown"
     assert verdicts["i-2"]["ok"]
+
+
+# --- hosts that take their time -------------------------------------------------------------------------------------
+
+
+def test_a_slow_host_keeps_nobody_from_going_on() -> None:
+    world = World(i_1=[WANTS_RESTART, RESTARTED], i_2=[WANTS_RESTART, RESTARTED], i_3=[DONE])
+    world.api.seconds = lambda instance_id: 1800 if instance_id == "i-3" else 5
+    proven: list[float] = []
+    run = world.run
+
+    def note(invoke_id: str, instance_id: str, content: str) -> TaskRow:
+        if not world.answers[instance_id][1:] and instance_id != "i-3":
+            proven.append(world.clock.now)
+        return run(invoke_id, instance_id, content)
+
+    world.api.run = note
+    start = world.clock.now
+    verdicts = world.patch()
+    assert all(verdict["ok"] for verdict in verdicts.values())
+    # The two are served together, and long before the third has ended.
+    assert world.api.called("run_command") == [["i-1", "i-2", "i-3"], ["i-1", "i-2"]]
+    assert max(proven) - start < 300
+
+
+def test_hosts_that_come_one_after_the_other_share_a_command() -> None:
+    world = World(i_1=[WANTS_RESTART, RESTARTED], i_2=[WANTS_RESTART, RESTARTED])
+    world.api.seconds = lambda instance_id: 12 if instance_id == "i-2" else 1
+    world.patch()
+    assert len(world.api.called("run_command")) == 2
+
+
+def test_an_answer_that_does_not_come_is_unknown_after_the_end_of_the_time() -> None:
+    world = World(i_1=[DONE], i_2=[DONE])
+    world.limits = Limits(timeout_s=100, restart_timeout_s=600)
+    world.api.seconds = lambda instance_id: 100_000 if instance_id == "i-1" else 150
+    start = world.clock.now
+    verdicts = world.patch()
+    # The runner ends by itself when its time is over: its word may come a little later.
+    assert verdicts["i-2"]["ok"]
+    assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("unknown", "timeout")
+    assert "invocation t-1" in verdicts["i-1"]["error_info"]
+    assert world.clock.now - start <= 200
+
+
+# --- RebootInstances is sent once -------------------------------------------------------------------------------------
+
+
+def test_a_restart_that_was_sent_is_not_sent_again_in_the_same_boot() -> None:
+    world = World(i_1=[WANTS_API_RESTART] + [WANTS_API_RESTART_AGAIN] * 10)
+    world.api.on_reboot = lambda instance_id: PowerRow(instance_id, "200", "success")
+    verdict = world.patch("api")["i-1"]
+    assert world.api.called("reboot_instances") == [["i-1"]]
+    assert verdict["status"] == "unknown"
+    assert "old boot id" in verdict["error_info"]
+
+
+def test_another_boot_may_be_restarted_too() -> None:
+    second = say("restart", 0, method="api", boot=NEW, restarts=f"api|{OLD}|{NEW}|t|t|kernel")
+    world = World(i_1=[WANTS_API_RESTART, second, RESTARTED])
+    assert world.patch("api")["i-1"]["status"] == "restarted"
+    assert len(world.api.called("reboot_instances")) == 2
+
+
+def test_after_another_controller_a_host_is_asked_twice_before_it_is_restarted() -> None:
+    world = World(i_1=[WANTS_API_RESTART_AGAIN, WANTS_API_RESTART_AGAIN, RESTARTED])
+    assert world.patch("api")["i-1"]["status"] == "restarted"
+    assert len(world.api.called("reboot_instances")) == 1
+    assert len(world.api.called("run_command")) == 3
+
+
+def test_nothing_is_restarted_after_the_end_of_the_time() -> None:
+    world = World(i_1=[WANTS_API_RESTART])
+    world.limits = Limits(timeout_s=100, restart_timeout_s=600)
+    world.api.seconds = lambda instance_id: 120
+    verdict = world.patch("api")["i-1"]
+    assert world.api.called("reboot_instances") == []
+    assert (verdict["status"], verdict["failure"]) == ("failed", "timeout")
+    assert "was not restarted" in verdict["error_info"]
+
+
+def test_a_stale_wish_is_not_sent_but_asked_for_anew() -> None:
+    """Looking at the instances took so long that another controller may have gone on."""
+    world = World(i_1=[WANTS_API_RESTART, WANTS_API_RESTART, RESTARTED])
+    world.api.seconds = lambda instance_id: 5
+    slow = [True]
+
+    def look() -> None:
+        world.beat()
+        if slow and len(world.answers["i-1"]) == 2:
+            slow.clear()
+            world.clock.now += 100
+
+    world.api.deaf = look
+    assert world.patch("api")["i-1"]["status"] == "restarted"
+    assert len(world.api.called("reboot_instances")) == 1
+    assert len(world.api.called("run_command")) == 3
+
+
+# --- an API that fails ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [api_error("Forbidden.RAM", status=403), no_answer(sent=True), no_answer(sent=False)])
+def test_an_api_that_fails_after_the_first_answer_costs_no_verdict(error: Exception) -> None:
+    world = World(i_1=[WANTS_RESTART], i_2=[DONE])
+    world.api.deaf = lambda: error if world.restarts else None
+    verdicts = world.patch()
+    assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("unknown", "lost")
+    assert verdicts["i-2"]["ok"]
+
+
+def test_what_is_too_long_is_refused_before_anything_is_sent() -> None:
+    world = World(i_1=[])
+    noise = random.Random(1).randbytes(20_000).hex()
+    world.steps = [Step("x", script=f"# {noise}")]
+    with pytest.raises(BadInput, match="too long"):
+        world.batch().check()
+    assert world.api.calls == []

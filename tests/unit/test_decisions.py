@@ -49,14 +49,17 @@ def failed(kind: str, code: str | None = None, status: str | None = "Error", **m
         # Somebody else's keeper asked for the restart: nobody restarts on hearsay.
         (result(), trailer("restart", replayed=True), True, Move.ASK_AGAIN),
         (result(), trailer("restart", method="api", replayed=True), True, Move.ASK_AGAIN),
+        # What somebody else's keeper was refused, or had no time for, says nothing about this delivery.
+        (result(), trailer("refused", replayed=True), True, Move.ASK_AGAIN),
+        (result(), trailer("late", replayed=True), False, Move.ASK_AGAIN),
+        (result(), trailer("failed", replayed=True), True, Move.FAILED),
         # The runner was late between its keeper's end and its own.
         (result(exit_code=76), trailer("restart"), True, Move.FAILED),
         # No word of the host.
         (result(exit_code=194, power_action="restart"), None, True, Move.AWAIT_RESTART),
         (failed("instance", "InstanceRestarted"), None, True, Move.ASK_AGAIN),
         (failed("agent", "ClientRestarted"), None, True, Move.ASK_AGAIN),
-        (failed("agent", "ClientNotResponse"), None, True, Move.FAILED),
-        (failed("agent", "ClientNotResponse"), None, False, Move.ASK_AGAIN),
+        (failed("agent", "ClientNotResponse"), None, True, Move.ASK_AGAIN),
         (failed("lost", status=None), None, True, Move.ASK_AGAIN),
         (failed("not_delivered", status="Aborted"), None, True, Move.ASK_AGAIN),
         (failed("timeout", status="Timeout"), None, True, Move.ASK_AGAIN),
@@ -65,10 +68,16 @@ def failed(kind: str, code: str | None = None, status: str | None = "Error", **m
         # Never submitted: unfit at the first look, or while it boots.
         (failed("instance", status=None), None, True, Move.FAILED),
         (failed("agent", status=None), None, False, Move.ASK_AGAIN),
+        (failed("input", "Forbidden.RAM", status=None), None, True, Move.FAILED),
+        (failed("input", "Forbidden.RAM", status=None), None, False, Move.ASK_AGAIN),
         # The answer is damaged.
         (result(), None, True, Move.ASK_AGAIN),
-        # The runner never ran.
+        # The runner never ran, or was killed: the keeper may be at work then.
         (failed("script", status="Failed") | {"exit_code": 127, "output": "sh: not found"}, None, True, Move.FAILED),
+        (failed("script", status="Failed") | {"exit_code": 78}, None, True, Move.FAILED),
+        (failed("script", status="Failed") | {"exit_code": 137}, None, True, Move.ASK_AGAIN),
+        (failed("script", status="Failed") | {"exit_code": -1}, None, True, Move.ASK_AGAIN),
+        (failed("script", status="Failed") | {"exit_code": 143}, None, False, Move.ASK_AGAIN),
     ],
 )
 def test_the_next_move(heard: dict[str, Any], said: Trailer | None, first: bool, move: Move) -> None:
@@ -82,4 +91,4 @@ def test_the_next_move(heard: dict[str, Any], said: Trailer | None, first: bool,
 def test_a_failed_step_is_named_with_its_log() -> None:
     decision = decide(result(exit_code=1), trailer("failed", reason="step x failed"), first=True)
     assert decision.failure
-    assert decision.failure.info == "A step failed: step x failed. The log on the host is /log/log."
+    assert decision.failure.info == "A step failed: step x failed. The log on the host is /log."

@@ -64,6 +64,11 @@ URL = "HTTPConnectionPool(host='127.0.0.1', port=1): Max retries exceeded with u
         ("('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))", "reset", True),
         ("SSLError certificate verify failed", "ca_path", False),
         ("something nobody has seen " + URL, "failed", True),
+        # Through a proxy a connection that broke after the request looks like a proxy that was never reached.
+        (URL + "(Caused by ProxyError('Unable to connect to proxy', RemoteDisconnected('closed')))", "", True),
+        (URL + "(Caused by ProxyError('Unable to connect to proxy', NewConnectionError('refused')))", "", False),
+        (URL + "(Caused by ProxyError('...', OSError('Tunnel connection failed: 407')))", "", False),
+        (URL + "(Caused by SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol')))", "", True),
     ],
 )
 def test_a_broken_connection_is_named_without_the_url(text: str, reason: str, sent: bool) -> None:

@@ -207,3 +207,29 @@ def test_a_heartbeat_of_the_old_agent_proves_nothing() -> None:
     results = world.reboot_all()
     assert results["i-1"]["receipt"]["verdict"] == "restarted"
     assert len(world.api.called("run_command")) == 3
+
+
+@pytest.mark.parametrize("error", [api_error("Forbidden.RAM", status=403), no_answer(sent=True)])
+def test_an_api_that_fails_after_the_restart_leaves_receipts(error: Exception) -> None:
+    world = World("i-1", "i-2")
+    sent: list[str] = []
+
+    def restart_all(instance_id: str) -> PowerRow | Exception:
+        sent.append(instance_id)
+        return world.reboot(instance_id)
+
+    world.api.on_reboot = restart_all
+    world.api.deaf = lambda: error if sent else None
+    results = world.reboot_all()
+    assert {result["receipt"]["verdict"] for result in results.values()} == {"unknown"}
+    assert {result["receipt"]["method"] for result in results.values()} == {"api"}
+    assert {result["failure"] for result in results.values()} == {"lost"}
+    assert len(world.api.called("reboot_instances")) == 1
+
+
+def test_a_lost_answer_is_told_when_the_instance_stayed_up() -> None:
+    world = World("i-1")
+    world.api.on_reboot = lambda instance_id: no_answer(sent=True)
+    result = world.reboot_all()["i-1"]
+    assert result["receipt"]["verdict"] == "not_restarted"
+    assert "unknown whether it took effect" in result["error_info"]

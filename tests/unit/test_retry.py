@@ -86,3 +86,27 @@ def test_what_may_have_taken_effect_is_not_sent_again() -> None:
     with pytest.raises(NoAnswer):
         repeat(send, harmless=False, clock=FakeClock())
     assert len(sent) == 1
+
+
+def test_one_lost_answer_among_others_is_remembered() -> None:
+    """The last attempt was never sent; the first one may have taken effect."""
+    clock = FakeClock()
+    errors = [no_answer(sent=True), *[no_answer(sent=False)] * 1000]
+
+    def send() -> None:
+        raise errors.pop(0)
+
+    with pytest.raises(NoAnswer) as caught:
+        repeat(send, harmless=True, clock=clock, jitter=lambda low, high: high)
+    assert caught.value.sent
+
+
+def test_a_request_that_can_never_be_repeated_says_so_though_it_was_throttled_first() -> None:
+    errors: list[Exception] = [api_error("Throttling"), no_answer(sent=True)]
+
+    def send() -> None:
+        raise errors.pop(0)
+
+    with pytest.raises(NoAnswer):
+        repeat(send, harmless=False, clock=FakeClock(), jitter=lambda low, high: high)
+    assert errors == []

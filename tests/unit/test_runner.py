@@ -49,6 +49,7 @@ class HostUnderTest:
         self.run = self.base / "runs" / "r-1"
         self.trace = folder / "trace"
         self.trace.touch()
+        self.runner_text = RUNNER.read_text(encoding="utf-8")
         program = shutil.which(shell)
         assert program
         # The runner starts itself with sh: that is the shell under test.
@@ -76,10 +77,12 @@ class HostUnderTest:
             "settle_s": 60,
             "restart": "if_required",
             "method": "exit_code",
+            "most_restarts": 3,
+            "steps": len(steps),
         } | request
         delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
         delivery.mkdir()
-        shutil.copy(RUNNER, delivery / "runner.sh")
+        (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")
         write_lines(delivery / "request", values)
         for number, step in enumerate(steps, start=1):
             folder = delivery / "steps" / f"{number:02d}"
@@ -114,11 +117,11 @@ class HostUnderTest:
         """What the steps left in the trace."""
         return self.trace.read_text(encoding="utf-8").split()
 
-    def pretend_restart(self) -> None:
+    def pretend_restart(self, earlier: str = OTHER_BOOT) -> None:
         """As if the request had been made in an earlier boot."""
         record = self.run / "restart_requested"
         _boot, rest = record.read_text(encoding="utf-8").split(" ", 1)
-        record.write_text(f"{OTHER_BOOT} {rest}", encoding="utf-8")
+        record.write_text(f"{earlier} {rest}", encoding="utf-8")
 
 
 def write_lines(path: Path, values: dict[str, Any]) -> None:
@@ -218,7 +221,7 @@ def test_scripts_have_their_own_interpreter(host: HostUnderTest) -> None:
 
 
 def test_a_step_that_ends_with_194_restarts(host: HostUnderTest) -> None:
-    steps = (step("one", "echo one >> $TRACE; exit 194"), step("two"))
+    steps = (step("one", "echo one >> $TRACE; exit 194", restart="if_required"), step("two"))
     answer = host.continue_(*steps)
     assert answer.said == (194, "restart")
     assert host.traced == ["one"]
@@ -299,6 +302,156 @@ def test_a_reason_that_survives_a_restart_is_stale(host: HostUnderTest) -> None:
     assert host.traced == ["one", "two"]
 
 
+def test_a_reason_that_was_gone_after_the_restart_counts_anew(host: HostUnderTest) -> None:
+    host.program("needs-restarting", f"[ -e $TRACE.required ] || exit 0; {REQUIRED}")
+    steps = (
+        step("one", "touch $TRACE.required", restart="if_required"),
+        step("two", "touch $TRACE.required", restart="if_required"),
+    )
+    assert host.continue_(*steps).said == (194, "restart")
+    host.pretend_restart()
+    Path(f"{host.trace}.required").unlink()
+    assert host.continue_(*steps).said == (194, "restart")
+    host.pretend_restart("33333333-3333-4333-8333-333333333333")
+    Path(f"{host.trace}.required").unlink()
+    answer = host.continue_(*steps)
+    assert answer.said == (0, "done")
+    assert len(answer.trailer.restarts) == 2
+    assert answer.trailer.stale == ""
+
+
+def test_restarts_have_a_budget(host: HostUnderTest) -> None:
+    steps = [step(name, restart="always") for name in ("one", "two")]
+    assert host.continue_(*steps, most_restarts=1).said == (194, "restart")
+    host.pretend_restart()
+    answer = host.continue_(*steps, most_restarts=1)
+    assert answer.said == (1, "failed")
+    assert "another restart is required" in answer.output
+    assert host.traced == ["one", "two"]
+
+
+def test_never_means_never(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one", "exit 194", restart="never"))
+    assert answer.said == (0, "done")
+    assert "may not have one" in answer.output
+    # A request that an earlier, more liberal run has left is not carried out either.
+    assert host.continue_(step("one"), step("two", restart="always")).said == (194, "restart")
+    answer = host.continue_(step("one"), step("two"), restart="never", settle_s=0)
+    assert answer.said == (0, "done")
+    assert "may not restart" in answer.output
+
+
+def test_a_run_id_is_not_for_two_kinds_of_runs(host: HostUnderTest) -> None:
+    assert host.continue_(step("one")).said == (0, "done")
+    answer = host.continue_(restart="always")
+    assert answer.said == (78, "refused")
+    assert "another kind of run" in answer.trailer.reason
+
+
+def test_a_restart_that_a_step_wants_survives_a_power_cut(host: HostUnderTest) -> None:
+    """The power goes between the step's end and the request."""
+    host.continue_(step("one", restart="never"))
+    (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
+    assert host.continue_(step("one", restart="always")).said == (194, "restart")
+
+
+def test_an_old_trailer_is_no_answer_when_the_keeper_dies(host: HostUnderTest) -> None:
+    assert host.continue_(step("one")).said == (0, "done")
+    slow = step("slow", "echo started >> $TRACE; sleep 600")
+    process = host.start(step("one"), slow)
+    until(lambda: "started" in host.traced)
+    for pid in processes_with(f"keep {host.run}"):
+        kill(pid)
+    assert Answer(process.wait(60), process.communicate()[0]).said == (75, "pending")
+
+
+def test_the_keeper_goes_on_when_its_runner_has_no_time_left(host: HostUnderTest) -> None:
+    """The runner tells that it is busy; the keeper still has the steps that it was sent."""
+    slow = step("slow", "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done")
+    answer = host.continue_(slow, step("after"), not_after=int(time.time()) + 2)
+    assert answer.said == (75, "busy")
+    Path(f"{host.trace}.go").touch()
+    until(lambda: (host.run / "trailer").exists())
+    assert host.continue_(slow, step("after")).said == (0, "done")
+    assert host.traced == ["started", "after"]
+
+
+def test_the_clock_is_looked_at_before_each_attempt(host: HostUnderTest) -> None:
+    flaky = step("flaky", "echo try >> $TRACE; sleep 2; exit 1", attempts=9)
+    process = host.start(flaky, not_after=int(time.time()) + 1)
+    process.communicate()
+    until(lambda: (host.run / "trailer").exists())
+    trailer = (host.run / "trailer").read_text(encoding="utf-8")
+    assert " state=late " in trailer
+    assert host.traced == ["try"]
+
+
+def test_a_clock_that_is_a_little_behind_does_not_lengthen_the_time(host: HostUnderTest) -> None:
+    now = int(time.time())
+    answer = host.continue_(step("one"), sent_at=now + 200, not_after=now + 190)
+    assert answer.said == (76, "late")
+    assert host.traced == []
+
+
+def test_a_guard_that_comes_to_no_end_is_not_taken_for_a_no(host: HostUnderTest) -> None:
+    text = RUNNER.read_text(encoding="utf-8").replace("GUARD_TIMEOUT_S=60", "GUARD_TIMEOUT_S=1")
+    host.runner_text = text
+    answer = host.continue_(step("one", unless="sleep 600"))
+    assert answer.said == (1, "failed")
+    assert "unknown whether the step is done" in answer.output
+    assert host.traced == []
+
+
+def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
+    """The keeper and the step are killed; the watch stays, and the next step is not its business."""
+    script = "[ -s $TRACE ] && pause=3 || pause=600; echo started >> $TRACE; sleep $pause"
+    first = host.start(step("slow", script, timeout_s=2, rerun="yes"))
+    until(lambda: host.traced == ["started"])
+    (watch,) = processes_with(f"watch {host.run}")
+    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))} - {os.getsid(watch)}
+    for path in Path("/proc").glob("[0-9]*"):
+        if session_of(int(path.name)) in sessions:
+            kill(int(path.name))
+    first.communicate()
+    # The old watch wakes up while this one's step runs.
+    answer = host.continue_(step("slow", script, timeout_s=30, rerun="yes"))
+    assert answer.said == (0, "done")
+    assert host.traced == ["started", "started"]
+    assert processes_with(f"watch {host.run}") == []
+
+
+def test_files_that_steps_make_are_for_others_to_read(host: HostUnderTest) -> None:
+    host.continue_(step("one", "umask >> $TRACE", unless="umask >> $TRACE; exit 1"))
+    assert host.traced == ["0022", "0022"]
+
+
+def test_a_failed_step_that_left_something_running_can_be_tried_anew(host: HostUnderTest) -> None:
+    marker = f"4{uuid.uuid4().int % 10**8}"
+    assert host.continue_(step("x", f"sleep {marker} & exit 1")).said == (1, "failed")
+    assert host.continue_(step("x", "true")).said == (0, "done")
+    for pid in processes_with(f"sleep {marker}"):
+        kill(pid)
+
+
+def test_a_guard_added_to_an_interrupted_step_helps(host: HostUnderTest) -> None:
+    slow = "echo started >> $TRACE; [ -e $TRACE.go ] || sleep 600"
+    first = host.start(step("slow", slow))
+    until(lambda: host.traced == ["started"])
+    kill_everything(host)
+    first.communicate()
+    Path(f"{host.trace}.go").touch()
+    assert host.continue_(step("slow", slow)).said == (1, "failed")
+    assert host.continue_(step("slow", slow, unless="exit 1")).said == (0, "done")
+
+
+def test_a_finished_step_with_another_script_is_told(host: HostUnderTest) -> None:
+    host.continue_(step("one"))
+    answer = host.continue_(step("one", "echo different >> $TRACE"))
+    assert answer.said == (0, "done")
+    assert "one: finished earlier in this run, with another script" in answer.output
+    assert host.traced == ["one"]
+
+
 def test_too_late_is_too_late(host: HostUnderTest) -> None:
     answer = host.continue_(step("one"), not_after=int(time.time()) - 1)
     assert answer.said == (76, "late")
@@ -338,7 +491,8 @@ def test_a_daemon_does_not_hold_the_run_up(host: HostUnderTest) -> None:
 
 
 def test_who_comes_meanwhile_waits_and_never_restarts(host: HostUnderTest) -> None:
-    slow = step("slow", "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done; exit 194")
+    script = "echo started >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done; exit 194"
+    slow = step("slow", script, restart="if_required")
     first = host.start(slow)
     until(lambda: host.traced == ["started"])
     second = host.start(slow)
@@ -489,6 +643,34 @@ def test_os_updates_updates_and_records(host: HostUnderTest) -> None:
     assert answer.trailer.steps["os_updates"]["state"] == "unchanged"
     assert not answer.trailer.changed
     assert answer.trailer.packages_count == 0
+
+
+TWO_KERNELS = """
+case "$*" in
+"-q check-update "*) [ -e $TRACE.patched ] && exit 0; exit 100 ;;
+"-q list --installed")
+  echo "Installed Packages"
+  echo "kernel.x86_64 1 @repo"
+  echo "kernel.x86_64 2 @repo"
+  if [ -e $TRACE.patched ]; then echo "kernel.x86_64 3 @repo"; fi
+  ;;
+"-y upgrade") touch $TRACE.patched; exit ${UPGRADE:-0} ;;
+esac
+"""
+
+
+def test_only_versions_that_are_new_are_updates(host: HostUnderTest) -> None:
+    host.program("dnf", TWO_KERNELS)
+    answer = host.continue_(UPDATES)
+    assert answer.trailer.packages == ({"name": "kernel", "from": "2", "to": "3"},)
+
+
+def test_what_a_failed_attempt_has_updated_is_told(host: HostUnderTest) -> None:
+    host.program("dnf", TWO_KERNELS.replace("${UPGRADE:-0}", "1"))
+    answer = host.continue_(UPDATES | {"attempts": 2})
+    assert answer.said == (0, "done")
+    assert answer.trailer.changed
+    assert answer.trailer.packages == ({"name": "kernel", "from": "2", "to": "3"},)
 
 
 def test_unreadable_repositories_are_a_failure(host: HostUnderTest) -> None:

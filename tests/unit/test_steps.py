@@ -133,10 +133,10 @@ def unpack(script: str) -> dict[str, bytes]:
 
 def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     steps = read_steps([step(name="os_updates"), step(name="x", script="echo {{ braces }}", unless="false")])
-    policy = Policy("CHG-1", "if_required", "exit_code", 120)
+    policy = Policy("CHG-1", "if_required", settle_s=120, most_restarts=3)
     courier = Courier(FILES)
-    script = courier.script(policy, steps, sent_at=100, not_after=200)
-    assert courier.script(policy, steps, sent_at=100, not_after=200) == script
+    script = courier.script(policy, steps, method="exit_code", sent_at=100, not_after=200)
+    assert courier.script(policy, steps, method="exit_code", sent_at=100, not_after=200) == script
     files = unpack(script)
     assert files["runner.sh"] == (FILES / "runner.sh").read_bytes()
     assert files["request"].decode().splitlines() == [
@@ -144,8 +144,10 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
         "restart=if_required",
         "method=exit_code",
         "settle_s=120",
+        "most_restarts=3",
         "sent_at=100",
         "not_after=200",
+        "steps=2",
     ]
     assert files["steps/02/script"] == b"echo {{ braces }}\n"
     assert files["steps/02/unless"] == b"false\n"
@@ -156,7 +158,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
 def test_a_delivery_that_is_too_long_is_refused() -> None:
     noise = random.Random(1).randbytes(20_000).hex()
     steps = read_steps([step(name="x", script=f"# {noise}")])
-    script = Courier(FILES).script(Policy("r", "never", "api", 1), steps, sent_at=0, not_after=1)
+    script = Courier(FILES).script(Policy("r", "never", 10, 3), steps, method="api", sent_at=0, not_after=1)
     with pytest.raises(BadInput, match="The script is too long"):
         Command(script).check()
 

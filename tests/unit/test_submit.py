@@ -12,7 +12,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.
     check_instance_ids,
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import submit
-from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import ApiError, BadInput, NoAnswer
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
     FakeClock,
@@ -89,11 +89,27 @@ def test_an_instance_that_stops_meanwhile_costs_one_more_call() -> None:
     assert list(submission.failures) == ["i-0003"]
 
 
-def test_an_error_that_blames_no_instance_is_raised() -> None:
+def test_an_error_that_blames_no_instance_is_that_of_all() -> None:
     api = FakeApi.of(FakeClock(), *ids(3), refuse=lambda call: api_error("Forbidden.RAM", status=403))
-    with pytest.raises(ApiError):
-        submit(api, ECHO, ids(3))
+    submission = submit(api, ECHO, ids(3))
+    assert {(failure.kind, failure.code) for failure in submission.failures.values()} == {("input", "Forbidden.RAM")}
     assert len(api.called("run_command")) == 1
+
+
+def test_what_was_submitted_is_told_even_when_looking_fails_after_it() -> None:
+    """The second piece is rejected for an instance's sake, and then the API is out of reach."""
+    api = FakeApi.of(FakeClock(), *ids(200))
+
+    def refuse(call: Sequence[str]) -> Exception | None:
+        if "i-0150" not in call:
+            return None
+        api.deaf = lambda: no_answer(sent=True)
+        return api_error("InvalidInstance.NotMatch")
+
+    api.refuse = refuse
+    submission = submit(api, ECHO, ids(200))
+    assert [len(invocation.instance_ids) for invocation in submission.invocations] == [100]
+    assert len(submission.failures) == 100
 
 
 def test_an_error_for_one_piece_leaves_the_others() -> None:
@@ -104,10 +120,19 @@ def test_an_error_for_one_piece_leaves_the_others() -> None:
     assert len(submission.failures) == 100
 
 
-def test_a_lost_answer_is_not_sent_again() -> None:
-    api = FakeApi.of(FakeClock(), *ids(3), refuse=lambda call: no_answer(sent=True))
-    with pytest.raises(NoAnswer):
-        submit(api, ECHO, ids(3))
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (no_answer(sent=True), "lost"),
+        (no_answer(sent=False), "network"),
+        (api_error("InternalError", status=500), "lost"),
+        (api_error("IdempotentProcessing", status=403), "lost"),
+    ],
+)
+def test_a_lost_answer_is_not_sent_again(error: Exception, kind: str) -> None:
+    api = FakeApi.of(FakeClock(), *ids(3), refuse=lambda call: error)
+    submission = submit(api, ECHO, ids(3))
+    assert {failure.kind for failure in submission.failures.values()} == {kind}
     assert len(api.called("run_command")) == 1
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.failures import classify
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.results import (
@@ -10,10 +12,11 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.
     result_of_task,
     summarize,
 )
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.run import wait_for_invocations
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import Invocation
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.wait import wait_for
-from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import CloudError
-from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow, TaskRow
 from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     REGION,
@@ -84,15 +87,35 @@ def test_an_api_out_of_reach_is_no_news() -> None:
     assert waiting(Flaky.of(clock, "i-1"), clock, "i-1")["i-1"]["ok"]
 
 
-def test_an_api_that_refuses_ends_the_wait_and_names_the_invocation() -> None:
+def test_an_api_that_refuses_ends_the_wait_for_that_invocation_and_names_it() -> None:
     clock = FakeClock()
 
     class Closed(FakeApi):
         def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
-            raise api_error("Forbidden.RAM", status=403)
+            if invoke_id == "t-2":
+                raise api_error("Forbidden.RAM", status=403)
+            return super().describe_invocation(invoke_id)
 
-    with pytest.raises(CloudError, match="submitted as invocation t-1"):
-        waiting(Closed.of(clock, "i-1"), clock, "i-1")
+        def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
+            if invoke_id == "t-2":
+                raise api_error("Forbidden.RAM", status=403)
+            return super().describe_invocation_results(invoke_id)
+
+    api = Closed.of(clock, "i-1", "i-2")
+    invocations = [Invocation(api, *api.run_command([id_], content="x"), "linux", (id_,)) for id_ in ("i-1", "i-2")]
+    results = wait_for(invocations, deadline=Deadline(clock, 100), clock=clock, progress=Lines(clock))
+    assert results["i-1"]["ok"]
+    assert results["i-2"]["failure"] == "lost"
+    assert "submitted as invocation t-2" in results["i-2"]["error_info"]
+    assert "Forbidden.RAM" in results["i-2"]["error_info"]
+
+
+def test_two_invocations_of_one_instance_are_not_waited_for_together() -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1")
+    invoke_ids = [api.run_command(["i-1"], content="x")[0] for _number in range(2)]
+    with pytest.raises(BadInput, match="i-1 has part in both t-1 and t-2"):
+        wait_for_invocations(api, invoke_ids, timeout_s=10, fail=True, clock=clock, progress=Lines(clock))
 
 
 def test_the_first_line_says_how_many_how_long_and_which() -> None:

@@ -29,16 +29,13 @@ def test_with_no_time_it_looks_once() -> None:
     assert clock.sleeps == []
 
 
-@given(st.floats(min_value=0, max_value=1000), st.floats(min_value=0.1, max_value=1000))
-def test_no_pause_goes_past_the_deadline_or_the_expected_end(total: float, expected: float) -> None:
+@given(st.floats(min_value=0, max_value=1000))
+def test_no_pause_goes_past_the_deadline(total: float) -> None:
     clock = FakeClock()
     looks: list[float] = []
 
     def take() -> None:
         looks.append(clock.now - START)
 
-    wait_until(take, lambda n: False, deadline=Deadline(clock, total), clock=clock, expected_s=expected)
+    wait_until(take, lambda n: False, deadline=Deadline(clock, total), clock=clock)
     assert abs(looks[-1] - total) < 1e-3
-    if expected < total:
-        # Somebody looks within half a second of the expected end.
-        assert any(expected - 0.2 <= look <= expected + 0.6 for look in looks)

@@ -49,7 +49,7 @@ def run_command(
         results |= wait_for(invocations, deadline=deadline, clock=clock, progress=progress)
     for instance_id in instance_ids:
         results.setdefault(instance_id, _not_known(api, invocations, instance_id))
-    outcome = _outcome(results, instance_ids, "The command", fail=fail)
+    outcome = _outcome(results, instance_ids, fail=fail)
     return outcome | {
         "changed": bool(invocations) or (dry and len(failures) < len(instance_ids)),
         "invocations": [
@@ -67,7 +67,7 @@ def wait_for_invocations(
     api: CommandApi, invoke_ids: Sequence[str], *, timeout_s: float, fail: bool, clock: Clock, progress: Progress
 ) -> dict[str, Any]:
     """Wait for invocations by their ids; with a time of 0, look once."""
-    invocations = []
+    invocations: list[Invocation] = []
     for invoke_id in dict.fromkeys(invoke_ids):
         invocation = find_invocation(api, invoke_id)
         if invocation is None:
@@ -75,16 +75,28 @@ def wait_for_invocations(
                 f"There is no invocation {invoke_id} in {api.region_id}. Check the id and the region; records are kept "
                 "for a limited time."
             )
+        _refuse_overlap(invocations, invocation)
         invocations.append(invocation)
     if not invocations:
         raise BadInput("invoke_ids is empty: nothing to wait for.")
     results = wait_for(invocations, deadline=Deadline(clock, timeout_s), clock=clock, progress=progress)
-    return _outcome(results, list(results), "The command", fail=fail) | {"changed": False}
+    return _outcome(results, list(results), fail=fail) | {"changed": False}
 
 
-def _outcome(results: dict[str, Result], order: Sequence[str], what: str, *, fail: bool) -> dict[str, Any]:
+def _refuse_overlap(others: Sequence[Invocation], invocation: Invocation) -> None:
+    """Results are by instance: one invocation's must not hide another's."""
+    for other in others:
+        for instance_id in other.instance_ids:
+            if instance_id in invocation.instance_ids:
+                raise BadInput(
+                    f"{instance_id} has part in both {other.invoke_id} and {invocation.invoke_id}: wait for them one "
+                    "after the other."
+                )
+
+
+def _outcome(results: dict[str, Result], order: Sequence[str], *, fail: bool) -> dict[str, Any]:
     outcome = summarize(results, order)
-    sentence = failure_sentence(results, what)
+    sentence = failure_sentence(results, "The command")
     if sentence and fail:
         outcome |= {"failed": True, "msg": sentence}
     return outcome

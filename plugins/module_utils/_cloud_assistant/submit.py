@@ -4,7 +4,8 @@
 
 One unfit instance makes the API reject a whole call. So the unfit ones are found before the call; when one turns up
 all the same, they are looked for again, and as the last resort the call is halved until the culprit stands alone.
-A rejected call had no effect, so nothing can run twice.
+A call that is rejected for an instance's sake had no effect, so nothing can run twice; a call that may have had one is
+not made again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .._instances.describe import DescribeApi, chunks
-from .._instances.failure import Failure
+from .._instances.failure import Failure, failure_of
 from .._sdk import limits
-from .._sdk.errors import ApiError, NoAnswer
+from .._sdk.errors import ApiError, CloudError
 from .._sdk.shapes import InvocationRow, TaskRow
 from .command import Command
 from .fitness import find_unfit
@@ -48,8 +49,6 @@ class CommandApi(DescribeApi, Protocol):
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]: ...
 
-    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None: ...
-
 
 @dataclass(frozen=True)
 class Invocation:
@@ -64,20 +63,18 @@ class Invocation:
 
 @dataclass
 class Submission:
-    """Everything that came of submitting: what runs, what does not and why, and errors of whole calls."""
+    """Everything that came of submitting: what runs, and what does not and why."""
 
     invocations: list[Invocation] = field(default_factory=list)
     failures: dict[str, Failure] = field(default_factory=dict)
-    errors: list[ApiError | NoAnswer] = field(default_factory=list)
 
     def add(self, other: Submission) -> None:
         self.invocations += other.invocations
         self.failures |= other.failures
-        self.errors += other.errors
 
 
 def submit(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Submission:
-    """Run a command on every fit instance; raises the API's error when nothing was accepted for its sake."""
+    """Run a command on every fit instance. Raises what looking at the instances raises, and nothing after that."""
     command.check()
     submission = Submission(failures=find_unfit(api, instance_ids, command.platform))
     fit = [instance_id for instance_id in instance_ids if instance_id not in submission.failures]
@@ -85,8 +82,6 @@ def submit(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Su
     with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
         for part in pool.map(lambda piece: _submit_piece(api, command, piece), pieces):
             submission.add(part)
-    if submission.errors and not submission.invocations:
-        raise submission.errors[0]
     return submission
 
 
@@ -94,20 +89,20 @@ def _submit_piece(api: CommandApi, command: Command, piece: Sequence[str]) -> Su
     """At most 100 instances: one call, or as many as it takes to get around unfit ones."""
     try:
         return Submission(invocations=[_run(api, command, piece)])
-    except NoAnswer as error:
-        # Not even the retries with the same client token were answered: it may run, and is not sent again.
-        kind = "lost" if error.sent else "network"
-        return Submission(failures=dict.fromkeys(piece, Failure(kind, str(error))), errors=[error])
-    except ApiError as error:
-        if error.code.split(".")[0] in _BLAME_INSTANCES:
+    except CloudError as error:
+        if isinstance(error, ApiError) and error.code.split(".")[0] in _BLAME_INSTANCES:
             return _without_culprits(api, command, piece, error)
-        return Submission(failures=dict.fromkeys(piece, Failure("input", str(error), error.code)), errors=[error])
+        return Submission(failures=dict.fromkeys(piece, failure_of(error)))
 
 
 def _without_culprits(api: CommandApi, command: Command, piece: Sequence[str], error: ApiError) -> Submission:
     if len(piece) == 1:
         return Submission(failures={piece[0]: Failure("instance", str(error), error.code)})
-    submission = Submission(failures=find_unfit(api, piece, command.platform))
+    try:
+        submission = Submission(failures=find_unfit(api, piece, command.platform))
+    except CloudError:
+        # Not even looking works now: what is known is that the call was rejected.
+        return Submission(failures=dict.fromkeys(piece, Failure("instance", str(error), error.code)))
     rest = [instance_id for instance_id in piece if instance_id not in submission.failures]
     # Something was found: try the rest in one call again. Nothing looks wrong: halve.
     middle = len(rest) if submission.failures else len(rest) // 2

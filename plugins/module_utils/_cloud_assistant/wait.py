@@ -19,17 +19,11 @@ from .submit import CommandApi, Invocation
 
 
 def wait_for(
-    invocations: Sequence[Invocation],
-    *,
-    deadline: Deadline,
-    clock: Clock,
-    progress: Progress,
-    expected_s: float | None = None,
+    invocations: Sequence[Invocation], *, deadline: Deadline, clock: Clock, progress: Progress
 ) -> dict[str, Result]:
     """Wait until every instance of the invocations is finished or the deadline passes; the result of each.
 
-    What is not finished then is ``lost``: it may still run, and nothing is stopped. Raises :class:`CloudError`,
-    naming the invocations, when the API refuses to tell.
+    What is not finished then, or what the API refuses to tell, is ``lost``: it may still run, and nothing is stopped.
     """
     if not invocations:
         return {}
@@ -41,42 +35,64 @@ def wait_for(
 
     def take() -> Mapping[str, TaskRow]:
         for invocation in list(open_invocations):
-            seen = _look(invocation)
+            try:
+                seen = look_at(invocation)
+            except CloudError:
+                open_invocations.remove(invocation)  # reading the results says why
+                continue
             tasks.update(seen)
-            if _all_final(seen, invocation):
+            if all(is_final(seen.get(instance_id)) for instance_id in invocation.instance_ids):
                 open_invocations.remove(invocation)
         progress.update(_line(tasks, total))
         return tasks
 
-    try:
-        wait_until(take, lambda _tasks: not open_invocations, deadline=deadline, clock=clock, expected_s=expected_s)
-        results: dict[str, Result] = {}
-        for invocation in invocations:
-            results |= read_results(invocation)
-    except (ApiError, NoAnswer) as error:
-        raise CloudError(f"The command was submitted as invocation {ids}, and watching it failed. {error}") from error
+    wait_until(take, lambda _tasks: not open_invocations, deadline=deadline, clock=clock)
+    results: dict[str, Result] = {}
+    for invocation in invocations:
+        results |= read_results(invocation)
     return results
+
+
+def look_at(invocation: Invocation) -> Mapping[str, TaskRow]:
+    """How far an invocation is on each instance. An API that is out of reach for a while is no news, not an end.
+
+    Raises :class:`CloudError` when the API refuses to tell.
+    """
+    try:
+        row = invocation.api.describe_invocation(invocation.invoke_id)
+    except (ApiError, NoAnswer) as error:
+        if not may_repeat(error, harmless=True):
+            raise
+        return {}
+    return row.tasks if row else {}
+
+
+def is_final(task: TaskRow | None) -> bool:
+    """Whether nothing changes any more. An instance that is missing is not final: an empty list is not success."""
+    return task is not None and task.status in FINAL_STATUSES
 
 
 def read_results(invocation: Invocation) -> dict[str, Result]:
     """The results of an invocation as they stand, with output. An instance without a row is ``lost``."""
-    rows = {row.instance_id: row for row in invocation.api.describe_invocation_results(invocation.invoke_id)}
-    results = {}
-    for instance_id in invocation.instance_ids:
-        row = rows.get(instance_id)
-        if row is None:
-            failure = Failure("lost", f"The API has no record of {invocation.invoke_id} on this instance.")
-            results[instance_id] = result_of_failure(
-                failure, region_id=invocation.api.region_id, invoke_id=invocation.invoke_id
-            )
-        else:
-            results[instance_id] = result_of_task(
-                row,
-                region_id=invocation.api.region_id,
-                command_id=invocation.command_id,
-                platform=invocation.platform,
-            )
-    return results
+    missing = f"The API has no record of {invocation.invoke_id} on this instance."
+    try:
+        rows = {row.instance_id: row for row in invocation.api.describe_invocation_results(invocation.invoke_id)}
+    except CloudError as error:
+        rows = {}
+        missing = f"The command was submitted as invocation {invocation.invoke_id}, and watching it failed. {error}"
+    return {
+        instance_id: result_of_task(
+            rows[instance_id],
+            region_id=invocation.api.region_id,
+            command_id=invocation.command_id,
+            platform=invocation.platform,
+        )
+        if instance_id in rows
+        else result_of_failure(
+            Failure("lost", missing), region_id=invocation.api.region_id, invoke_id=invocation.invoke_id
+        )
+        for instance_id in invocation.instance_ids
+    }
 
 
 def find_invocation(api: CommandApi, invoke_id: str) -> Invocation | None:
@@ -87,24 +103,6 @@ def find_invocation(api: CommandApi, invoke_id: str) -> Invocation | None:
     return Invocation(api, invoke_id, row.command_id, PLATFORMS.get(row.command_type, "linux"), tuple(row.tasks))
 
 
-def _look(invocation: Invocation) -> Mapping[str, TaskRow]:
-    """How far an invocation is. An API that is out of reach for a while is no news, not an end."""
-    try:
-        row = invocation.api.describe_invocation(invocation.invoke_id)
-    except (ApiError, NoAnswer) as error:
-        if not may_repeat(error, harmless=True):
-            raise
-        return {}
-    return row.tasks if row else {}
-
-
-def _all_final(tasks: Mapping[str, TaskRow], invocation: Invocation) -> bool:
-    """An instance that is missing is not final: an empty list is not success."""
-    return all(
-        instance_id in tasks and tasks[instance_id].status in FINAL_STATUSES for instance_id in invocation.instance_ids
-    )
-
-
 def _line(tasks: Mapping[str, TaskRow], total: int) -> str:
-    final = sum(task.status in FINAL_STATUSES for task in tasks.values())
+    final = sum(map(is_final, tasks.values()))
     return f"{final} of {count(total, 'instance')} finished"

@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .._sdk import limits
+from .._sdk.errors import CloudError
 from .._sdk.shapes import AgentRow, InstanceRow
 
 
-class DescribeApi(Protocol):
-    """The calls that looking needs; :class:`~.._sdk.ecs.Ecs` has them."""
+class AgentApi(Protocol):
+    """The call that looking at agents needs; :class:`~.._sdk.ecs.Ecs` has it."""
+
+    def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]: ...
+
+
+class DescribeApi(AgentApi, Protocol):
+    """The calls that looking needs."""
 
     region_id: str
 
     def describe_instances(self, instance_ids: Sequence[str] | None = None) -> Iterator[InstanceRow]: ...
-
-    def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]: ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,16 @@ class Seen:
 
     instance: InstanceRow | None
     agent: AgentRow | None
+
+    @property
+    def online(self) -> bool:
+        """Running, and the agent online."""
+        return bool(self.instance and self.instance.status == "Running" and self.agent and self.agent.online)
+
+    @property
+    def heartbeat(self) -> float | None:
+        """When the agent said hello last, by the service's clock."""
+        return self.agent.last_heartbeat if self.agent else None
 
 
 def chunks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -41,7 +56,21 @@ def look(api: DescribeApi, instance_ids: Sequence[str]) -> dict[str, Seen]:
     instances: dict[str, InstanceRow] = {}
     for chunk in chunks(instance_ids, limits.DESCRIBE_INSTANCES_IDS):
         instances |= {row.instance_id: row for row in api.describe_instances(chunk)}
-    agents: dict[str, AgentRow] = {}
-    for chunk in chunks(list(instances), limits.ASSISTANT_STATUS_IDS):
-        agents |= {row.instance_id: row for row in api.describe_cloud_assistant_status(chunk)}
+    agents = look_at_agents(api, list(instances))
     return {instance_id: Seen(instances.get(instance_id), agents.get(instance_id)) for instance_id in instance_ids}
+
+
+def look_at_agents(api: AgentApi, instance_ids: Sequence[str]) -> dict[str, AgentRow]:
+    """The agents of existing instances."""
+    agents: dict[str, AgentRow] = {}
+    for chunk in chunks(instance_ids, limits.ASSISTANT_STATUS_IDS):
+        agents |= {row.instance_id: row for row in api.describe_cloud_assistant_status(chunk)}
+    return agents
+
+
+def glance(api: DescribeApi, instance_ids: Sequence[str]) -> dict[str, Seen]:
+    """The same for those who wait: nothing while the API does not tell, because no news changes nothing."""
+    try:
+        return look(api, instance_ids)
+    except CloudError:
+        return {}

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._sdk.errors import ApiError, CloudError, NoAnswer
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -18,3 +20,18 @@ class Failure:
     kind: str
     info: str
     code: str = ""
+
+
+def failure_of(error: CloudError, *, refused: str = "input") -> Failure:
+    """What a failed call means for the instances that it was about.
+
+    ``lost`` when it may have taken effect all the same, ``network`` when it was never sent, else ``refused``.
+    """
+    code = error.code if isinstance(error, ApiError) else ""
+    if isinstance(error, NoAnswer):
+        kind = "lost" if error.sent else "network"
+    elif isinstance(error, ApiError) and (error.status >= 500 or code == "IdempotentProcessing"):
+        kind = "lost"
+    else:
+        kind = refused
+    return Failure(kind, str(error), code)

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from .._sdk import limits
 from .._sdk.shapes import AgentRow, InstanceRow, format_time
-from .describe import chunks
+from .describe import AgentApi, chunks, look_at_agents
 
 
-class InfoApi(Protocol):
+class InfoApi(AgentApi, Protocol):
     """The calls that this needs; :class:`~.._sdk.ecs.Ecs` has them."""
 
     def describe_instances(
@@ -24,8 +24,6 @@ class InfoApi(Protocol):
         status: str | None = None,
         name: str | None = None,
     ) -> Iterator[InstanceRow]: ...
-
-    def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]: ...
 
 
 def instance_info(
@@ -44,9 +42,7 @@ def instance_info(
     for piece in pieces:
         found = api.describe_instances(piece, tags=tags, zone_id=zone_id, status=status, name=name)
         rows |= {row.instance_id: row for row in found}
-    agents: dict[str, AgentRow] = {}
-    for chunk in chunks(list(rows), limits.ASSISTANT_STATUS_IDS):
-        agents |= {row.instance_id: row for row in api.describe_cloud_assistant_status(chunk)}
+    agents = look_at_agents(api, list(rows))
     return {
         "changed": False,
         "instances": {key: _shape(row, agents.get(key)) for key, row in rows.items()},

@@ -8,35 +8,37 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .._sdk import limits
-from .._sdk.errors import ApiError, NoAnswer, advice, clean_message
+from .._sdk.errors import CloudError, advice, clean_message
 from .._sdk.shapes import PowerRow
+from .._waiting import Deadline
 from .describe import chunks
-from .failure import Failure
+from .failure import Failure, failure_of
 
 
 class PowerApi(Protocol):
     """The call that a restart needs; :class:`~.._sdk.ecs.Ecs` has it."""
 
-    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool) -> list[PowerRow]: ...
+    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]: ...
 
 
-def reboot(api: PowerApi, instance_ids: Sequence[str], *, force: bool = False) -> dict[str, Failure | None]:
-    """Ask for a restart of each instance once; None where it was accepted.
+def reboot(
+    api: PowerApi, instance_ids: Sequence[str], *, deadline: Deadline, force: bool = False
+) -> dict[str, Failure | None]:
+    """Ask for a restart of each instance once; None where it was accepted. Nothing is sent after ``deadline``.
 
     A failure of kind ``lost`` means that the answer was lost: the restart may or may not have been accepted, and
     must not be asked for again before the instance has been looked into.
     """
     answers: dict[str, Failure | None] = {}
     for chunk in chunks(instance_ids, limits.REBOOT_IDS):
-        try:
-            rows = {row.instance_id: row for row in api.reboot_instances(chunk, force=force)}
-        except NoAnswer as error:
-            answers |= dict.fromkeys(chunk, Failure("lost" if error.sent else "network", str(error)))
+        if deadline.passed:
+            answers |= dict.fromkeys(chunk, Failure("timeout", "There was no time left to send RebootInstances."))
             continue
-        except ApiError as error:
-            # A 5xx may come after the work was done.
-            kind = "lost" if error.status >= 500 else "instance"
-            answers |= dict.fromkeys(chunk, Failure(kind, str(error), error.code))
+        try:
+            sent = api.reboot_instances(chunk, force=force, within_s=deadline.left_s)
+            rows = {row.instance_id: row for row in sent}
+        except CloudError as error:
+            answers |= dict.fromkeys(chunk, failure_of(error, refused="instance"))
             continue
         for instance_id in chunk:
             row = rows.get(instance_id)

@@ -4,85 +4,55 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from .._cloud_assistant.command import Command
 from .._cloud_assistant.results import Result, result_of_failure
-from .._cloud_assistant.submit import CommandApi, Invocation, submit
-from .._cloud_assistant.wait import wait_for
-from .._instances.describe import Seen, look
-from .._instances.failure import Failure
-from .._instances.power import PowerApi, reboot
+from .._cloud_assistant.submit import Invocation, submit
+from .._cloud_assistant.wait import is_final, look_at, read_results
+from .._instances.describe import Seen, glance
+from .._instances.failure import Failure, failure_of
+from .._instances.power import reboot
 from .._progress import Progress, count, duration
-from .._restart.coming_back import looks_back
-from .._sdk.errors import ApiError, CloudError, NoAnswer
+from .._sdk.errors import CloudError
 from .._sdk.limits import DELIVERY_S
 from .._sdk.shapes import parse_time
 from .._waiting import Clock, Deadline, wait_until
-from .decisions import Decision, Move, decide
+from .decisions import Move, decide
 from .delivery import Courier
+from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled
 from .steps import Policy, Step
-from .trailer import Trailer, read_trailer
-from .verdict import verdict_of
 
 RUN_TAG = "cloudops-run"
-# How often a host may answer that it does not know, before nobody does.
+# How often in a row a host may answer that it does not know, before nobody does.
 _MOST_ASKS = 5
-# After the agent has reported, the restart begins 0.1 s later; the API needs this long to look into the report.
-_ANSWER_MARGIN_S = 30
-# Hosts that are back wait this long for the next one to come back before they go on without it.
+# Before a host that gave no answer is asked again.
+_PAUSE_S = 10
+# The runner ends by itself when its time is over; until then the agent must not kill it.
+_RUNNER_ENDS_S = 30
+# Hosts that could go on wait for others so that one command serves them all, but no longer than this.
 _STRAGGLER_S = 30
 
+_SILENCE = Failure(
+    "lost", "A restart was requested, and the host has not been seen since. Look at it before you restart it again."
+)
+_STILL_THERE = Failure(
+    "instance", "A restart was requested, and the host still has its old boot id. Look at it before you restart it."
+)
+_TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
 
-class PatchApi(CommandApi, PowerApi, Protocol):
-    """The calls that patching needs."""
+_Where = TypeVar("_Where", bound=Place)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how often.
-
-    ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart, ``most_restarts`` for a host.
-    """
+    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart."""
 
     timeout_s: int
     restart_timeout_s: int
-    most_restarts: int
-
-
-@dataclass
-class Host:
-    """One host of the batch and how far it is."""
-
-    name: str
-    instance_id: str
-    api: PatchApi
-    method: str
-    cycles: int = 0
-    restarts: int = 0
-    asks: int = 0
-    invoke_ids: list[str] = field(default_factory=list)
-    output: str = ""
-    trailer: Trailer | None = None
-    verdict: dict[str, Any] | None = None
-    away: Away | None = None
-
-
-@dataclass(frozen=True)
-class Away:
-    """A host that is restarting, or may be.
-
-    It is asked again when its agent has said hello after ``since``, when it has been online for the settle time
-    after ``asked`` all the same, or given up when ``patience`` is over.
-    """
-
-    since: float
-    asked: float
-    patience: Deadline
-    reason: Failure
 
 
 class Batch:
@@ -107,7 +77,13 @@ class Batch:
         self._clock = clock
         self._progress = progress
         self._deadline = Deadline(clock, limits.timeout_s)
+        self._answers_until = Deadline(clock, limits.timeout_s + _RUNNER_ENDS_S + DELIVERY_S)
         self._not_after = int(clock.time() + limits.timeout_s)
+
+    def check(self) -> None:
+        """Raise :class:`BadInput` for what would be refused on the way to the hosts; sends nothing."""
+        for method in {host.method for host in self._hosts}:
+            self._command(method).check()
 
     def run(self) -> dict[str, dict[str, Any]]:
         """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
@@ -115,238 +91,201 @@ class Batch:
             f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
         )
-        while open_hosts := [host for host in self._hosts if host.verdict is None]:
-            ready = [host for host in open_hosts if host.away is None]
-            if self._deadline.passed:
-                self._give_up(open_hosts)
-            elif ready:
-                self._continue(ready)
-            else:
-                self._wait_for_the_next(open_hosts)
-        return {host.instance_id: host.verdict for host in self._hosts if host.verdict}
+        while not self._deadline.passed and len(self._at(Settled)) < len(self._hosts):
+            self._ask([host for host, _ready in self._at(Ready)])
+            self._listen(self._deadline)
+            self._restart(self._at(Due))
+        # Now no host begins anything any more. Those who were asked still have a word.
+        self._end_of_time(Ready, Due, Away)
+        while self._at(Asked) and not self._answers_until.passed:
+            self._listen(self._answers_until)
+            self._end_of_time(Ready, Due, Away)
+        self._end_of_time(Asked)
+        return {host.instance_id: settled.verdict for host, settled in self._at(Settled)}
 
-    # --- continue ----------------------------------------------------------------------------------------------
+    def _at(self, kind: type[_Where]) -> list[tuple[Host, _Where]]:
+        """The hosts in a kind of place, with their place."""
+        return [(host, host.place) for host in self._hosts if isinstance(host.place, kind)]
 
-    def _continue(self, hosts: Sequence[Host]) -> None:
-        """One command for all of them (one for each region and method), then the next move of each."""
+    # --- asking ------------------------------------------------------------------------------------------------
+
+    def _ask(self, hosts: Iterable[Host]) -> None:
+        """One command for all of them (one for each region and method)."""
         groups: dict[tuple[int, str], list[Host]] = defaultdict(list)
         for host in hosts:
             groups[id(host.api), host.method].append(host)
-        results: dict[str, Result] = {}
-        invocations: list[Invocation] = []
         for group in groups.values():
-            submitted, failed = self._submit(group)
-            invocations += submitted
-            results |= failed
-        results |= self._wait(invocations)
-        decisions = {host.instance_id: self._hear(host, results[host.instance_id]) for host in hosts}
-        self._restart_through_api([host for host in hosts if decisions[host.instance_id].move is Move.RESTART])
-        for host in hosts:
-            self._apply(host, decisions[host.instance_id], results[host.instance_id])
-        self._tell(decisions)
+            self._ask_group({host.instance_id: host for host in group})
 
-    def _submit(self, hosts: Sequence[Host]) -> tuple[list[Invocation], dict[str, Result]]:
-        api = hosts[0].api
-        policy = replace(self._policy, method=hosts[0].method)
-        script = self._courier.script(policy, self._steps, sent_at=int(self._clock.time()), not_after=self._not_after)
-        command = Command(
+    def _ask_group(self, hosts: dict[str, Host]) -> None:
+        some = next(iter(hosts.values()))
+        try:
+            submission = submit(some.api, self._command(some.method), list(hosts))
+        except CloudError as error:
+            invocations, failures = [], dict.fromkeys(hosts, failure_of(error))
+        else:
+            invocations, failures = submission.invocations, submission.failures
+        for instance_id, failure in failures.items():
+            self._hear(hosts[instance_id], result_of_failure(failure, region_id=some.api.region_id))
+        for invocation in invocations:
+            self._progress.say(
+                f"Asked {count(len(invocation.instance_ids), 'host')} to continue: invocation {invocation.invoke_id}"
+            )
+            for instance_id in invocation.instance_ids:
+                hosts[instance_id].place = Asked(invocation)
+
+    def _command(self, method: str) -> Command:
+        script = self._courier.script(
+            self._policy, self._steps, method=method, sent_at=int(self._clock.time()), not_after=self._not_after
+        )
+        return Command(
             content=script,
-            timeout_s=max(int(self._deadline.left_s), 10) + _ANSWER_MARGIN_S,
+            timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
             name="cloudops-patch",
-            description=f"run {self._policy.run_id}, cycle {hosts[0].cycles + 1}",
+            description=f"run {self._policy.run_id}",
             tags={RUN_TAG: self._policy.run_id},
         )
-        ids = [host.instance_id for host in hosts]
-        try:
-            submission = submit(api, command, ids)
-        except (ApiError, NoAnswer) as error:
-            kind = "lost" if isinstance(error, NoAnswer) else "input"
-            code = error.code if isinstance(error, ApiError) else ""
-            failures = dict.fromkeys(ids, Failure(kind, str(error), code))
-            return [], {key: result_of_failure(failure, region_id=api.region_id) for key, failure in failures.items()}
-        failed = {
-            instance_id: result_of_failure(failure, region_id=api.region_id)
-            for instance_id, failure in submission.failures.items()
-        }
-        return submission.invocations, failed
 
-    def _wait(self, invocations: Sequence[Invocation]) -> dict[str, Result]:
-        deadline = Deadline(self._clock, self._deadline.left_s + _ANSWER_MARGIN_S + DELIVERY_S)
-        try:
-            return wait_for(invocations, deadline=deadline, clock=self._clock, progress=self._progress)
-        except CloudError as error:
-            return {
-                instance_id: result_of_failure(
-                    Failure("lost", str(error)),
-                    region_id=invocation.api.region_id,
-                    invoke_id=invocation.invoke_id,
-                )
-                for invocation in invocations
-                for instance_id in invocation.instance_ids
-            }
+    # --- listening ---------------------------------------------------------------------------------------------
 
-    def _hear(self, host: Host, result: Result) -> Decision:
-        """Take in an answer; the next move."""
+    def _listen(self, deadline: Deadline) -> None:
+        """Wait until nobody is out any more, or until those who could go on have waited long enough for the others."""
+        straggler_s = min(_STRAGGLER_S, self._policy.settle_s / 4)
+        first_arrival: float | None = None
+
+        def take() -> None:
+            nonlocal first_arrival
+            for invocation in {asked.invocation.invoke_id: asked.invocation for _, asked in self._at(Asked)}.values():
+                self._hear_from(invocation)
+            self._look_after(self._at(Away))
+            if first_arrival is None and any(isinstance(host.place, (Ready, Due)) for host in self._hosts):
+                first_arrival = self._clock.monotonic()
+            self._progress.update(self._line())
+
+        def done(_snapshot: None) -> bool:
+            if not self._at(Asked) and not self._at(Away):
+                return True
+            return first_arrival is not None and self._clock.monotonic() - first_arrival >= straggler_s
+
+        wait_until(take, done, deadline=deadline, clock=self._clock)
+        self._progress.say(self._line())
+
+    def _hear_from(self, invocation: Invocation) -> None:
+        """Take in the answers to an invocation that have come since the last time."""
+        waiting = {host.instance_id: host for host, asked in self._at(Asked) if asked.invocation is invocation}
+        try:
+            tasks = look_at(invocation)
+            arrived = [instance_id for instance_id in waiting if is_final(tasks.get(instance_id))]
+        except CloudError:
+            arrived = list(waiting)  # reading the results says why
+        if arrived:
+            results = read_results(invocation)
+            for instance_id in arrived:
+                self._hear(waiting[instance_id], results[instance_id])
+
+    def _hear(self, host: Host, result: Result) -> None:
+        """Take in an answer and make the move that follows from it."""
         first = host.cycles == 0
-        host.cycles += 1
-        if result["invoke_id"]:
-            host.invoke_ids.append(result["invoke_id"])
-        trailer = read_trailer(result["output"], self._policy.run_id)
-        if result["output"]:
-            host.output = result["output"]
-        if trailer and trailer.whole:
-            host.trailer = trailer
+        trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
-        if decision.move in (Move.RESTART, Move.AWAIT_RESTART) and host.restarts >= self._limits.most_restarts:
-            return Decision(
-                Move.FAILED,
-                Failure("script", f"It asks for another restart after {host.restarts}, the most that this run allows."),
-            )
-        return decision
-
-    def _apply(self, host: Host, decision: Decision, result: Result) -> None:
-        """Make the move, unless the restart through the API has settled the host's fate already."""
-        if host.verdict or host.away:
-            return
         if decision.move is Move.DONE:
-            self._conclude(host, None, None)
+            host.conclude(self._policy.run_id, None, None)
         elif decision.move is Move.FAILED:
-            self._conclude(host, "failed", decision.failure)
-        elif decision.move is Move.AWAIT_RESTART:
-            host.restarts += 1
-            host.asks = 0
-            self._send_away(host, since=_finished(result, self._clock.time()))
+            host.conclude(self._policy.run_id, "failed", decision.failure)
+        elif decision.failure:
+            self._ask_later(host, decision.failure)
         else:
-            host.asks += 1
-            if host.asks >= _MOST_ASKS:
-                self._conclude(host, "unknown", decision.failure)
-            else:
-                self._send_away(host, since=self._clock.time(), reason=decision.failure)
-
-    # --- restarts ----------------------------------------------------------------------------------------------
-
-    def _restart_through_api(self, hosts: Sequence[Host]) -> None:
-        """RebootInstances once for those whose record on the host says so."""
-        for api in {id(host.api): host.api for host in hosts}.values():
-            group = {host.instance_id: host for host in hosts if host.api is api}
-            try:
-                seen = look(api, list(group))
-            except (ApiError, NoAnswer) as error:
-                for host in group.values():
-                    self._conclude(host, "failed", Failure("lost", f"It was not restarted. {error}"))
-                continue
-            self._progress.say(f"Restarting {count(len(group), 'host')} through the API")
-            for instance_id, answer in reboot(api, list(group)).items():
-                host = group[instance_id]
-                if answer and answer.kind != "lost":
-                    self._conclude(host, "failed", answer)
-                    continue
-                host.restarts += 1
+            if trailer and not trailer.again:
                 host.asks = 0
-                self._send_away(host, since=_heartbeat(seen[instance_id]), reason=answer)
+            if decision.move is Move.RESTART:
+                host.place = Due(self._clock.monotonic())
+            else:
+                self._await_restart(host, parse_time(result["finished_at"]))
 
-    def _send_away(self, host: Host, *, since: float, reason: Failure | None = None) -> None:
-        patience = Deadline(self._clock, min(self._limits.restart_timeout_s, self._deadline.left_s))
-        silence = Failure(
-            "lost",
-            "A restart was requested, and the host has not been seen since. Look at it before you restart it again.",
-        )
-        host.away = Away(since, self._clock.time(), patience, reason or silence)
+    def _ask_later(self, host: Host, reason: Failure) -> None:
+        host.asks += 1
+        if host.asks >= _MOST_ASKS:
+            host.conclude(self._policy.run_id, "unknown", reason)
+        else:
+            # Longer each time: whoever is asked too early has one ask less.
+            self._send_away(host, None, reason, pause_s=_PAUSE_S * 2 ** (host.asks - 1))
 
-    def _wait_for_the_next(self, away: Sequence[Host]) -> None:
-        """Wait until hosts are back, or have nothing more to wait for."""
-        self._progress.say(f"Waiting for {count(len(away), 'host')} to come back")
-        last_return = self._clock.monotonic()
+    # --- restarting --------------------------------------------------------------------------------------------
 
-        def take() -> list[Host]:
-            nonlocal last_return
-            waiting = [host for host in away if host.away]
-            returned = self._returned(waiting)
-            for host in returned:
-                host.away = None
-                last_return = self._clock.monotonic()
-            for host in waiting:
-                if host.away and host.away.patience.passed:
-                    self._conclude(host, "unknown", host.away.reason)
-            left = [host for host in away if host.away]
-            self._progress.update(f"{len(away) - len(left)} of {count(len(away), 'host')} back")
-            return left
+    def _restart(self, due: Sequence[tuple[Host, Due]]) -> None:
+        """RebootInstances for those whose fresh word says so, once in a boot of theirs."""
+        for api in {id(host.api): host.api for host, _due in due}.values():
+            group = [(host, place) for host, place in due if host.api is api]
+            seen = glance(api, [host.instance_id for host, _place in group])
+            heard = min(place.heard for _host, place in group)
+            # After the settle time another controller may send it too, so this one stops well before.
+            left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - heard)
+            fresh = Deadline(self._clock, min(left_s, self._deadline.left_s))
+            if not self._deadline.passed:  # else they stay due, and the end of time says so
+                self._restart_through(api, [host for host, _place in group], seen, fresh)
 
-        def done(left: list[Host]) -> bool:
-            some_are_back = any(host.away is None and host.verdict is None for host in away)
-            return not left or (some_are_back and self._clock.monotonic() - last_return > _STRAGGLER_S)
+    def _restart_through(self, api: PatchApi, due: Sequence[Host], seen: Mapping[str, Seen], fresh: Deadline) -> None:
+        send: dict[str, Host] = {}
+        for host in due:
+            if host.rebooted_boot == host.boot_id:
+                self._ask_later(host, _STILL_THERE)
+            elif host.trailer and host.trailer.again and host.probed_boot != host.boot_id:
+                # An earlier controller may have sent it: only who asks twice is restarted.
+                host.probed_boot = host.boot_id
+                self._ask_later(host, _STILL_THERE)
+            elif fresh.passed:
+                self._ask_later(host, _TOO_OLD)
+            else:
+                send[host.instance_id] = host
+        if send:
+            self._progress.say(f"Restarting {count(len(send), 'host')} through the API")
+        for instance_id, answer in reboot(api, list(send), deadline=fresh).items():
+            host = send[instance_id]
+            if answer and answer.kind != "lost":
+                failure = Failure(answer.kind, f"It was not restarted. {answer.info}", answer.code)
+                host.conclude(self._policy.run_id, "failed", failure)
+                continue
+            host.rebooted_boot = host.boot_id
+            self._await_restart(host, seen[instance_id].heartbeat if instance_id in seen else None, answer)
 
-        wait_until(take, done, deadline=self._deadline, clock=self._clock)
+    def _await_restart(self, host: Host, since: float | None, answer: Failure | None = None) -> None:
+        if host.asks >= _MOST_ASKS:
+            host.conclude(self._policy.run_id, "unknown", _STILL_THERE)
+            return
+        host.asks += 1
+        self._send_away(host, since, answer or _SILENCE)
 
-    def _returned(self, hosts: Sequence[Host]) -> list[Host]:
-        """Those that are worth asking again."""
+    def _send_away(self, host: Host, since: float | None, reason: Failure, *, pause_s: float = 0.0) -> None:
+        patience = Deadline(self._clock, self._limits.restart_timeout_s)
+        host.place = Away(since, self._clock.monotonic(), pause_s, patience, reason)
+
+    def _look_after(self, away: Sequence[tuple[Host, Away]]) -> None:
+        """Those who are back become ready; those who are away for too long are given up."""
         seen: dict[str, Seen] = {}
-        for api in {id(host.api): host.api for host in hosts}.values():
-            try:
-                seen |= look(api, [host.instance_id for host in hosts if host.api is api])
-            except (ApiError, NoAnswer):
-                continue  # no news
-        now = self._clock.time()
-        return [
-            host
-            for host in hosts
-            if host.away and host.instance_id in seen and self._worth_asking(seen[host.instance_id], host.away, now)
-        ]
+        for api in {id(host.api): host.api for host, _away in away}.values():
+            seen |= glance(api, [host.instance_id for host, _away in away if host.api is api])
+        now = self._clock.monotonic()
+        for host, place in away:
+            one = seen.get(host.instance_id)
+            if one and place.worth_asking(one, now, self._policy.settle_s):
+                host.place = Ready()
+            elif place.patience.passed:
+                host.conclude(self._policy.run_id, "unknown", place.reason)
+            elif one and place.since is None:
+                host.place = replace(place, since=one.heartbeat)
 
-    def _worth_asking(self, seen: Seen, away: Away, now: float) -> bool:
-        if looks_back(seen, away.since):
-            return True
-        online = bool(seen.instance and seen.instance.status == "Running" and seen.agent and seen.agent.online)
-        return online and now - away.asked >= self._policy.settle_s
+    # --- the end -----------------------------------------------------------------------------------------------
 
-    # --- verdicts ----------------------------------------------------------------------------------------------
+    def _end_of_time(self, *places: type[Ready | Asked | Due | Away]) -> None:
+        """The batch's time is over: settle those who are in such a place."""
+        over = f"The batch's time of {duration(self._limits.timeout_s)} is over."
+        for host in self._hosts:
+            if isinstance(host.place, places):
+                status = "failed" if isinstance(host.place, Due) else "unknown"
+                host.conclude(self._policy.run_id, status, Failure("timeout", f"{over} {host.place.unfinished}"))
 
-    def _give_up(self, hosts: Sequence[Host]) -> None:
-        limit = duration(self._limits.timeout_s)
-        for host in hosts:
-            reason = f" {host.away.reason.info}" if host.away else ""
-            self._conclude(host, "unknown", Failure("timeout", f"The batch's time of {limit} is over.{reason}"))
-
-    def _conclude(self, host: Host, status: str | None, failure: Failure | None) -> None:
-        host.away = None
-        host.verdict = verdict_of(
-            name=host.name,
-            instance_id=host.instance_id,
-            region_id=host.api.region_id,
-            run_id=self._policy.run_id,
-            status=status,
-            failure=failure,
-            trailer=host.trailer,
-            cycles=host.cycles,
-            invoke_ids=host.invoke_ids,
-            output=_without_trailer(host.output),
-        )
-
-    def _tell(self, decisions: Mapping[str, Decision]) -> None:
-        words = {
-            Move.DONE: "done",
-            Move.FAILED: "failed",
-            Move.AWAIT_RESTART: "restarting",
-            Move.RESTART: "restarting",
-            Move.ASK_AGAIN: "unclear",
-        }
-        counts: dict[str, int] = defaultdict(int)
-        for decision in decisions.values():
-            counts[words[decision.move]] += 1
-        self._progress.say(", ".join(f"{number} {word}" for word, number in counts.items()))
-
-
-def _finished(result: Result, now: float) -> float:
-    """When the command finished by the service's clock, in whole seconds, or now."""
-    return parse_time(result["finished_at"]) or now
-
-
-def _heartbeat(seen: Seen) -> float:
-    return (seen.agent.last_heartbeat or 0.0) if seen.agent else 0.0
-
-
-def _without_trailer(output: str) -> str:
-    lines = output.rstrip("\n").splitlines()
-    if lines and lines[-1].startswith("cloudops.alibaba/"):
-        lines = lines[:-1]
-    return "\n".join(lines)
+    def _line(self) -> str:
+        """``1 of 3 hosts done, 1 working, 1 restarting``."""
+        counts = Counter(host.place.word for host in self._hosts if not isinstance(host.place, Settled))
+        parts = [f"{len(self._at(Settled))} of {count(len(self._hosts), 'host')} done"]
+        return ", ".join([*parts, *(f"{number} {word}" for word, number in counts.items())])

@@ -12,8 +12,9 @@ from typing import Any
 from .._instances.failure import Failure
 from .trailer import Trailer
 
-# ErrorCodes that a restart leaves behind: the host is asked what happened.
-_INTERRUPTED = ("InstanceRestarted", "ClientRestarted", "ExecutionInterrupted", "ClientIsUpgrading")
+# Exit codes of a delivery that cannot start the runner: nothing was done, and asking again does not help. 78 is the
+# delivery's own, 126 and 127 are the shell's for an interpreter or a program that it cannot run.
+_CANNOT_START = (78, 126, 127)
 
 
 class Move(Enum):
@@ -49,12 +50,17 @@ def decide(result: Mapping[str, Any], trailer: Trailer | None, *, first: bool) -
         return Decision(Move.DONE)
     if trailer.state == "failed":
         return Decision(Move.FAILED, Failure("script", _sentence("A step failed", trailer)))
-    if trailer.state == "refused":
-        return Decision(Move.FAILED, Failure("input", _sentence("The host refused the run", trailer)))
-    if trailer.state == "late" or result["exit_code"] == 76:
-        return Decision(Move.FAILED, Failure("timeout", _sentence("The host's time was over", trailer)))
-    if trailer.state == "restart" and not trailer.replayed:
-        return Decision(Move.RESTART if trailer.method == "api" else Move.AWAIT_RESTART)
+    # What another delivery was told holds for that delivery's time and request, not for ours.
+    if not trailer.replayed:
+        if trailer.state == "refused":
+            return Decision(Move.FAILED, Failure("input", _sentence("The host refused the run", trailer)))
+        if trailer.state == "late":
+            return Decision(Move.FAILED, Failure("timeout", _sentence("The host's time was over", trailer)))
+        if trailer.state == "restart" and result["exit_code"] == 76:
+            reason = "The host's time was over before its restart; it was not restarted"
+            return Decision(Move.FAILED, Failure("timeout", _sentence(reason, trailer)))
+        if trailer.state == "restart":
+            return Decision(Move.RESTART if trailer.method == "api" else Move.AWAIT_RESTART)
     return Decision(Move.ASK_AGAIN, Failure("lost", _sentence("The host is not ready", trailer)))
 
 
@@ -62,20 +68,22 @@ def _without_trailer(result: Mapping[str, Any], *, first: bool) -> Decision:
     if result["power_action"] == "restart":
         return Decision(Move.AWAIT_RESTART)
     kind, info, code = result["failure"] or "", result["error_info"] or "", result["error_code"] or ""
-    failure = Failure(kind, info, code)
-    if code in _INTERRUPTED or kind in ("lost", "not_delivered", "timeout"):
-        return Decision(Move.ASK_AGAIN, failure)
-    if result["status"] is None or kind in ("agent", "network", "instance"):
-        # Unfit at the first look is a verdict; unfit after a restart may be a host that still boots.
-        return Decision(Move.FAILED if first else Move.ASK_AGAIN, failure)
-    if kind == "script" and result["exit_code"] not in (0, 1, 75, 76):
-        last = result["output"].strip().splitlines()[-1:] or ["it printed nothing"]
-        reason = f"The step runner did not start (exit code {result['exit_code']}): {last[0]}"
-        return Decision(Move.FAILED, Failure("script", reason, code))
-    if kind in ("input", "stopped"):
-        return Decision(Move.FAILED, failure)
-    return Decision(Move.ASK_AGAIN, Failure("lost", "The end of the step runner's answer is missing or damaged."))
+    if result["status"] is None:
+        # Nothing ran. At the first look that is a verdict; later it may be a host that still boots. And of a command
+        # whose answer was lost nobody knows that it did not run.
+        settled = first and kind != "lost"
+        return Decision(Move.FAILED if settled else Move.ASK_AGAIN, Failure(kind, info, code))
+    if kind in ("input", "stopped") or (kind == "script" and result["exit_code"] in _CANNOT_START):
+        return Decision(Move.FAILED, Failure(kind, f"The step runner did not start. {info}{_last_line(result)}", code))
+    if kind in ("", "script"):
+        info = f"The end of the step runner's answer is missing or damaged. {info}{_last_line(result)}".strip()
+    return Decision(Move.ASK_AGAIN, Failure("lost", info, code))
+
+
+def _last_line(result: Mapping[str, Any]) -> str:
+    lines = result["output"].strip().splitlines()
+    return f" It printed last: {lines[-1]}" if lines else ""
 
 
 def _sentence(what: str, trailer: Trailer) -> str:
-    return f"{what}: {trailer.reason or 'it gave no reason'}. The log on the host is {trailer.log}/log."
+    return f"{what}: {trailer.reason or 'it gave no reason'}. The log on the host is {trailer.log}."

@@ -28,15 +28,17 @@ class Courier:
         except OSError as error:
             raise BadInput(f"runner_dir: cannot read the step runner in {folder}: {error.strerror}.") from error
 
-    def script(self, policy: Policy, steps: Sequence[Step], *, sent_at: int, not_after: int) -> str:
-        """The command's text. ``sent_at`` and ``not_after`` are seconds since the epoch."""
+    def script(self, policy: Policy, steps: Sequence[Step], *, method: str, sent_at: int, not_after: int) -> str:
+        """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
             "restart": policy.restart,
-            "method": policy.method,
+            "method": method,
             "settle_s": policy.settle_s,
+            "most_restarts": policy.most_restarts,
             "sent_at": sent_at,
             "not_after": not_after,
+            "steps": len(steps),
         }
         files = {"runner.sh": self._runner, "request": _lines(request)}
         for number, step in enumerate(steps, start=1):

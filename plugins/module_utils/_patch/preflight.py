@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._cloud_assistant.fitness import unfitness
-from .._instances.describe import DescribeApi, look
-from .._instances.failure import Failure
-from .._sdk.errors import BadInput
+from .._instances.describe import DescribeApi, Seen, look
+from .._instances.failure import Failure, failure_of
+from .._sdk.errors import BadInput, CloudError
 from .._sdk.shapes import AgentRow
 from .._waiting import Clock
 
@@ -71,25 +71,40 @@ def examine(api: DescribeApi, instance_ids: Sequence[str], method: str) -> dict[
     """Each instance: name, fit or not and why, agent version, and how it would be restarted."""
     report = {}
     for instance_id, seen in look(api, instance_ids).items():
-        failure = unfitness(seen, "linux", api.region_id)
         settled = settle_method(method, seen.agent)
-        version = seen.agent.version if seen.agent else ""
-        if failure is None and settled == "exit_code" and agent_version(version) < EXIT_CODE_AGENT:
-            least = ".".join(map(str, EXIT_CODE_AGENT))
-            failure = Failure(
-                "agent",
-                f"Its agent {version or '(version unknown)'} cannot restart by exit code, {least} and later can. "
-                "Upgrade the agent, or restart through the API.",
-            )
-        report[instance_id] = {
-            "region_id": api.region_id,
-            "instance_name": seen.instance.name if seen.instance else None,
-            "zone_id": seen.instance.zone_id if seen.instance else None,
-            "status": seen.instance.status if seen.instance else None,
-            "agent_version": version or None,
-            "restart_method": settled,
-            "ok": failure is None,
-            "failure": failure.kind if failure else None,
-            "error_info": failure.info if failure else None,
-        }
+        failure = unfitness(seen, "linux", api.region_id) or _too_old(seen, settled)
+        report[instance_id] = _entry(api.region_id, settled, seen, failure)
     return report
+
+
+def not_examined(region_id: str, instance_ids: Sequence[str], error: CloudError) -> dict[str, dict[str, Any]]:
+    """The same for a region that could not be looked at."""
+    failure = failure_of(error)
+    return {instance_id: _entry(region_id, None, Seen(None, None), failure) for instance_id in instance_ids}
+
+
+def _too_old(seen: Seen, method: str) -> Failure | None:
+    version = seen.agent.version if seen.agent else ""
+    if method != "exit_code" or agent_version(version) >= EXIT_CODE_AGENT:
+        return None
+    least = ".".join(map(str, EXIT_CODE_AGENT))
+    return Failure(
+        "agent",
+        f"Its agent {version or '(version unknown)'} cannot restart by exit code, {least} and later can. "
+        "Upgrade the agent, or restart through the API.",
+    )
+
+
+def _entry(region_id: str, method: str | None, seen: Seen, failure: Failure | None) -> dict[str, Any]:
+    return {
+        "region_id": region_id,
+        "instance_name": seen.instance.name if seen.instance else None,
+        "zone_id": seen.instance.zone_id if seen.instance else None,
+        "status": seen.instance.status if seen.instance else None,
+        "agent_version": (seen.agent.version or None) if seen.agent else None,
+        "restart_method": method,
+        "ok": failure is None,
+        "failure": failure.kind if failure else None,
+        "error_code": (failure.code or None) if failure else None,
+        "error_info": failure.info if failure else None,
+    }

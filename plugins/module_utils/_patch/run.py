@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from .._instances.failure import Failure
 from .._progress import Progress
-from .._sdk.errors import BadInput
+from .._sdk.errors import BadInput, CloudError
+from .._sources import read_source
 from .._waiting import Clock
-from .batch import Batch, Host, Limits, PatchApi
+from .batch import Batch, Limits
 from .delivery import Courier
-from .preflight import check_token, check_unique, examine, new_run_id, token_of
+from .host import Host, PatchApi
+from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, check_run_id, read_steps
 from .verdict import verdict_of
 
@@ -43,20 +45,33 @@ def preflight(
     *,
     all_instance_ids: Mapping[str, str],
     run_id: str | None,
+    batch: int,
     method: str,
     clock: Clock,
 ) -> dict[str, Any]:
-    """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for."""
+    """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
+
+    A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
+    """
     run_id = check_run_id(run_id) if run_id else new_run_id(clock)
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
     report: dict[str, dict[str, Any]] = {}
-    for region, ids in _by_region(instances, region_id).items():
-        report |= examine(connect(region), ids, method)
+    errors: list[CloudError] = []
+    regions = _by_region(instances, region_id)
+    for region, ids in regions.items():
+        try:
+            report |= examine(connect(region), ids, method)
+        except CloudError as error:
+            errors.append(error)
+            report |= not_examined(region, ids, error)
+    if len(errors) == len(regions):
+        raise errors[0]
     return {
         "changed": False,
         "run_id": run_id,
+        "batch": batch,
         "token": token_of(run_id, report),
         "instances": report,
     }
@@ -71,46 +86,76 @@ def patch(
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
+    most_restarts: int,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Patch a batch; the verdict on each host. Everything that can be refused is refused before the first request."""
+    """Patch a batch; the verdict on each host. Everything that can be refused is refused before the first request.
+
+    What the preflight found unfit gets its verdict from there, and nothing is sent to it.
+    """
     names = _names(instances)
-    ids = list(names.values())
     check_unique(names)
     run_id = check_run_id(str(preflight.get("run_id") or "unknown"))
-    check_token(str(preflight.get("token")), run_id, ids)
+    check_token(str(preflight.get("token")), run_id, names.values())
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
-    work = read_steps([_with_script(step) for step in steps])
-    _check_limits(settle_s, limits)
-    methods = {key: report["restart_method"] for key, report in preflight["instances"].items()}
-    hosts = []
-    for region, region_ids in _by_region(instances, region_id).items():
-        api = connect(region)
-        hosts += [Host(name, key, api, methods[key]) for name, key in names.items() if key in region_ids]
-    if dry:
-        verdicts = {host.instance_id: _untouched(host, run_id) for host in hosts}
-    else:
-        policy = Policy(run_id, restart, "exit_code", settle_s)
-        batch = Batch(
-            hosts,
-            courier=Courier(runner_dir),
-            policy=policy,
-            steps=work,
-            limits=limits,
-            clock=clock,
-            progress=progress,
-        )
-        verdicts = batch.run()
+    _check_limits(settle_s, most_restarts, limits)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id)
+    batch = Batch(
+        fit,
+        courier=Courier(runner_dir),
+        policy=Policy(run_id, restart, settle_s, most_restarts),
+        steps=read_steps([_with_script(step) for step in steps]),
+        limits=limits,
+        clock=clock,
+        progress=progress,
+    )
+    batch.check()
+    verdicts |= {host.instance_id: _untouched(host, run_id) for host in fit} if dry else batch.run()
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
-        "instances": verdicts,
+        "instances": {
+            instance_id: verdicts[instance_id] | {"batch": preflight.get("batch")} for instance_id in names.values()
+        },
     }
+
+
+def _hosts(
+    connect: Connect,
+    instances: Sequence[Mapping[str, Any]],
+    region_id: str | None,
+    preflight: Mapping[str, Any],
+    run_id: str,
+) -> tuple[list[Host], dict[str, dict[str, Any]]]:
+    """The hosts that the preflight found fit, and the verdicts on the others."""
+    owners = {instance_id: name for name, instance_id in _names(instances).items()}
+    fit: list[Host] = []
+    verdicts: dict[str, dict[str, Any]] = {}
+    for region, ids in _by_region(instances, region_id).items():
+        reports = {instance_id: preflight["instances"][instance_id] for instance_id in ids}
+        if any(report["ok"] for report in reports.values()):
+            api = connect(region)
+            fit += [
+                Host(owners[key], key, api, report["restart_method"]) for key, report in reports.items() if report["ok"]
+            ]
+        verdicts |= {
+            key: verdict_of(
+                name=owners[key],
+                instance_id=key,
+                region_id=region,
+                run_id=run_id,
+                status="failed",
+                failure=Failure(report["failure"], report["error_info"], report["error_code"] or ""),
+            )
+            for key, report in reports.items()
+            if not report["ok"]
+        }
+    return fit, verdicts
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -142,24 +187,19 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
     if step["src"] and step["script"]:
         raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    if not step["src"]:
-        return dict(step)
-    try:
-        return {**step, "script": Path(step["src"]).read_text(encoding="utf-8")}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadInput(f"The step {step['name']!r}: cannot read {step['src']}: {reason}.") from error
+    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
+    return {**step, "script": script}
 
 
-def _check_limits(settle_s: int, limits: Limits) -> None:
-    for what, value in (
-        ("settle_time", settle_s),
-        ("timeout", limits.timeout_s),
-        ("restart_timeout", limits.restart_timeout_s),
+def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
+    for what, value, least in (
+        ("settle_time", settle_s, 10),
+        ("timeout", limits.timeout_s, 1),
+        ("restart_timeout", limits.restart_timeout_s, 1),
     ):
-        if value < 1:
-            raise BadInput(f"{what} must be at least 1 second.")
-    if limits.most_restarts < 0:
+        if value < least:
+            raise BadInput(f"{what} is {value} s, and must be at least {least} s.")
+    if most_restarts < 0:
         raise BadInput("max_restarts must not be negative.")
 
 
@@ -171,8 +211,5 @@ def _untouched(host: Host, run_id: str) -> dict[str, Any]:
         run_id=run_id,
         status="not_reached",
         failure=None,
-        trailer=None,
-        cycles=0,
-        invoke_ids=[],
         output="Check mode: nothing was run on the host, so it is not known what there is to do.",
     )

@@ -36,14 +36,14 @@ class Step:
 class Policy:
     """What holds for a whole run.
 
-    ``restart`` is never, if_required or always; ``method`` is exit_code or api; ``settle_s`` is how long a requested
-    restart may take to begin before it is asked for again.
+    ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
+    it is asked for again; ``most_restarts`` is how many a host may have in the run.
     """
 
     run_id: str
     restart: str
-    method: str
     settle_s: int
+    most_restarts: int
 
 
 def check_run_id(run_id: str) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +18,9 @@ _POLYNOMIAL = 0x04C11DB7
 class Trailer:
     """What the host says of its run.
 
-    ``state`` is done, restart, failed, pending, busy, late or refused. ``replayed`` means that another delivery's
-    keeper said so, ``whole`` that it comes from a keeper, who has read all the records, and not from a runner that
-    could not start one.
+    ``state`` is done, restart, failed, pending, busy, late or refused. ``again`` means that the restart was asked for
+    before in this boot, ``replayed`` that another delivery's keeper said all this, ``whole`` that it comes from a
+    keeper, who has read all the records, and not from a runner that could not start one.
     """
 
     run_id: str
@@ -28,6 +29,7 @@ class Trailer:
     boot_id: str
     reason: str
     log: str
+    again: bool = False
     changed: bool = False
     replayed: bool = False
     whole: bool = True
@@ -51,13 +53,29 @@ def read_trailer(output: str, run_id: str) -> Trailer | None:
     words = dict(word.partition("=")[::2] for word in text.removeprefix(_MARK).split(" "))
     if words.get("run") != run_id:
         return None
+    try:
+        return _read_words(words)
+    except ValueError:
+        return None
+
+
+def without_trailer(output: str) -> str:
+    """What an output says to people."""
+    lines = output.rstrip("\n").splitlines()
+    if lines and lines[-1].startswith(_MARK):
+        lines = lines[:-1]
+    return "\n".join(lines)
+
+
+def _read_words(words: Mapping[str, str]) -> Trailer:
     return Trailer(
-        run_id=run_id,
+        run_id=words["run"],
         state=words.get("state", ""),
         method=words.get("method", ""),
         boot_id=words.get("boot", ""),
         reason=words.get("reason", "").replace("_", " ").strip(),
         log=words.get("log", ""),
+        again=words.get("again") == "yes",
         changed=words.get("changed") == "yes",
         replayed=words.get("replayed") == "yes",
         whole="for" in words,

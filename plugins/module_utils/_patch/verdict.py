@@ -22,10 +22,10 @@ def verdict_of(
     run_id: str,
     status: str | None,
     failure: Failure | None,
-    trailer: Trailer | None,
-    cycles: int,
-    invoke_ids: Sequence[str],
-    output: str,
+    trailer: Trailer | None = None,
+    cycles: int = 0,
+    invoke_ids: Sequence[str] = (),
+    output: str = "",
 ) -> dict[str, Any]:
     """The verdict. ``status`` None lets the host's own words decide between restarted, patched and unchanged."""
     receipts = [receipt.as_dict() for receipt in trailer.restarts] if trailer else []
@@ -53,6 +53,6 @@ def verdict_of(
         "restart_stale": (trailer.stale or None) if trailer else None,
         "cycles": cycles,
         "invoke_ids": list(invoke_ids),
-        "log": f"{trailer.log}/log" if trailer and trailer.log else None,
+        "log": (trailer.log or None) if trailer else None,
         "output": output[-OUTPUT_CHARACTERS:],
     }

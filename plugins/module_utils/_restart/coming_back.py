@@ -10,23 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._instances.describe import DescribeApi, Seen, look
+from .._instances.describe import DescribeApi, Seen, glance
 from .._progress import Progress, count
-from .._sdk.errors import ApiError, NoAnswer
-from .._sdk.retry import may_repeat
 from .._waiting import Clock, Deadline, wait_until
 
 
-def looks_back(seen: Seen, since: float) -> bool:
-    """Running, agent online, and a heartbeat from after ``since`` (seconds since the epoch, the service's clock)."""
-    return bool(
-        seen.instance
-        and seen.instance.status == "Running"
-        and seen.agent
-        and seen.agent.online
-        and seen.agent.last_heartbeat
-        and seen.agent.last_heartbeat > since
-    )
+def looks_back(seen: Seen, since: float | None) -> bool:
+    """Online, and a heartbeat from after ``since`` (seconds since the epoch, the service's clock)."""
+    return seen.online and bool(seen.heartbeat and since is not None and seen.heartbeat > since)
 
 
 def wait_until_back(
@@ -37,12 +28,7 @@ def wait_until_back(
     back: set[str] = set()
 
     def take() -> set[str]:
-        try:
-            seen = look(api, [instance_id for instance_id in ids if instance_id not in back])
-        except (ApiError, NoAnswer) as error:
-            if not may_repeat(error, harmless=True):
-                raise
-            return back
+        seen = glance(api, [instance_id for instance_id in ids if instance_id not in back])
         back.update(instance_id for instance_id, one in seen.items() if looks_back(one, since[instance_id]))
         progress.update(f"{len(back)} of {count(len(ids), 'restarting instance')} back")
         return back

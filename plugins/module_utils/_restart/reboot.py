@@ -5,24 +5,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._cloud_assistant.submit import CommandApi
-from .._instances.describe import look
-from .._instances.failure import Failure
+from .._instances.describe import glance, look
+from .._instances.failure import Failure, failure_of
 from .._instances.power import PowerApi, reboot
 from .._progress import Progress, count, duration
+from .._sdk.errors import CloudError
 from .._sdk.shapes import format_time
 from .._waiting import Clock, Deadline
 from .boot_ids import Probe, probe_boot_ids
 from .coming_back import wait_until_back
 from .receipts import Receipt, judge
 
-Result = dict[str, Any]
-
 
 class RebootApi(CommandApi, PowerApi, Protocol):
     """The calls that a proven restart needs."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an instance said after the restart was asked for, and when (seconds since the epoch)."""
+
+    probe: Probe
+    heard: float
 
 
 def reboot_and_prove(
@@ -33,8 +41,8 @@ def reboot_and_prove(
     timeout_s: float,
     clock: Clock,
     progress: Progress,
-) -> dict[str, Result]:
-    """Restart each instance once; the result of each, with its receipt.
+) -> dict[str, dict[str, Any]]:
+    """Restart each instance once; the result of each, with its receipt. Raises only before anything is restarted.
 
     An instance whose boot id cannot be read first is not restarted: nothing could be proven then. ``force`` lifts
     that, because a forced restart is for instances that do not answer any more.
@@ -43,26 +51,26 @@ def reboot_and_prove(
     ready = [instance_id for instance_id in instance_ids if force or before[instance_id].boot_id]
     since = _heartbeats(api, ready)
     requested_at = format_time(clock.time())
-    answers = reboot(api, ready, force=force) if ready else {}
+    answers = reboot(api, ready, deadline=Deadline(clock, timeout_s), force=force)
     # A lost answer is not a refusal: the instance is looked into like the others, and never asked again.
     asked = [instance_id for instance_id in ready if not _refused(answers[instance_id])]
     after = _prove(api, asked, before, since, timeout_s=timeout_s, clock=clock, progress=progress)
     results = {}
     for instance_id in instance_ids:
-        probe = after.get(instance_id)
+        answer = after.get(instance_id)
         receipt = judge(
             method="api" if instance_id in asked else "none",
             before=before[instance_id].boot_id,
-            after=probe.boot_id if probe else None,
+            after=answer.probe.boot_id if answer else None,
             requested_at=requested_at if instance_id in asked else None,
-            proven_at=format_time(clock.time()),
+            proven_at=format_time(answer.heard) if answer else None,
         )
         failure = _failure(receipt, before[instance_id], answers.get(instance_id), timeout_s)
         results[instance_id] = result_of_receipt(api.region_id, receipt, failure)
     return results
 
 
-def result_of_receipt(region_id: str, receipt: Receipt, failure: Failure | None) -> Result:
+def result_of_receipt(region_id: str, receipt: Receipt, failure: Failure | None) -> dict[str, Any]:
     """The result for one instance."""
     return {
         "region_id": region_id,
@@ -79,8 +87,7 @@ def _refused(answer: Failure | None) -> bool:
 
 
 def _heartbeats(api: RebootApi, instance_ids: Sequence[str]) -> dict[str, float]:
-    seen = look(api, instance_ids)
-    return {instance_id: (one.agent.last_heartbeat or 0.0) if one.agent else 0.0 for instance_id, one in seen.items()}
+    return {instance_id: one.heartbeat or 0.0 for instance_id, one in look(api, instance_ids).items()}
 
 
 def _prove(
@@ -92,9 +99,9 @@ def _prove(
     timeout_s: float,
     clock: Clock,
     progress: Progress,
-) -> dict[str, Probe]:
+) -> dict[str, Answer]:
     """Wait and ask until each instance has shown a new boot id or the time is up; the last answer of each."""
-    after: dict[str, Probe] = {}
+    after: dict[str, Answer] = {}
     waiting = {instance_id: since[instance_id] for instance_id in asked}
     deadline = Deadline(clock, timeout_s)
     if waiting:
@@ -103,17 +110,26 @@ def _prove(
         back = wait_until_back(api, waiting, deadline=deadline, clock=clock, progress=progress)
         # At the end everyone is asked once more: silence is one thing, the old boot id another.
         ask = list(waiting) if deadline.passed else sorted(back)
-        after |= probe_boot_ids(api, ask, clock=clock, progress=progress)
-        seen = look(api, ask)
+        after |= _ask(api, ask, clock=clock, progress=progress)
+        seen = glance(api, ask)
         for instance_id in ask:
-            boot_id = after[instance_id].boot_id
+            boot_id = after[instance_id].probe.boot_id
             if (boot_id and boot_id != before[instance_id].boot_id) or deadline.passed:
                 del waiting[instance_id]
             else:
                 # A heartbeat of the old agent: wait for the next one.
-                agent = seen[instance_id].agent
-                waiting[instance_id] = (agent.last_heartbeat if agent else None) or waiting[instance_id]
+                heartbeat = seen[instance_id].heartbeat if instance_id in seen else None
+                waiting[instance_id] = heartbeat or waiting[instance_id]
     return after
+
+
+def _ask(api: RebootApi, instance_ids: Sequence[str], *, clock: Clock, progress: Progress) -> dict[str, Answer]:
+    """Their boot ids now. The restart has been asked for, so an error is an answer like another."""
+    try:
+        probes = probe_boot_ids(api, instance_ids, clock=clock, progress=progress)
+    except CloudError as error:
+        probes = dict.fromkeys(instance_ids, Probe(None, failure_of(error)))
+    return {instance_id: Answer(probe, clock.time()) for instance_id, probe in probes.items()}
 
 
 def _failure(receipt: Receipt, before: Probe, answer: Failure | None, timeout_s: float) -> Failure | None:
@@ -123,9 +139,9 @@ def _failure(receipt: Receipt, before: Probe, answer: Failure | None, timeout_s:
         reason = answer or before.failure
         what = reason.info if reason else ""
         return Failure(reason.kind if reason else "agent", f"The instance was not restarted. {what}".strip())
-    if receipt.verdict == "not_restarted":
-        return Failure("instance", f"The instance still has its old boot id after {duration(timeout_s)}.")
     lost = f" {answer.info}" if answer else ""
+    if receipt.verdict == "not_restarted":
+        return Failure("instance", f"The instance still has its old boot id after {duration(timeout_s)}.{lost}")
     return Failure(
         "lost",
         f"It is unknown whether the instance restarted.{lost} It has shown no new boot id within "

@@ -59,10 +59,11 @@ class Ecs:
             if not token:
                 return
 
-    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool) -> list[PowerRow]:
+    def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         """RebootInstances, each instance for itself (BatchOptimization=SuccessFirst).
 
-        It has no client token: raises :class:`NoAnswer` when the answer is lost, and is not sent again then.
+        It has no client token: raises :class:`NoAnswer` when the answer is lost, and is not sent again then. While it
+        is throttled it is tried again, for at most ``within_s`` seconds.
         """
         request = imports.models.RebootInstancesRequest(
             region_id=self.region_id,
@@ -71,7 +72,8 @@ class Ecs:
             batch_optimization="SuccessFirst",
         )
         attempted = self._attempted("RebootInstances", instance_ids)
-        body = self._call(attempted, self._client.reboot_instances_with_options, request, harmless=False)
+        call = self._client.reboot_instances_with_options
+        body = self._call(attempted, call, request, harmless=False, total_s=within_s)
         return [PowerRow.read(row) for row in _rows(body, "InstanceResponses", "InstanceResponse")]
 
     # --- Cloud Assistant ---------------------------------------------------------------------------------------
@@ -147,14 +149,6 @@ class Ecs:
             if not token:
                 return
 
-    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
-        """StopInvocation on some instances; stopping twice does no harm."""
-        request = imports.models.StopInvocationRequest(
-            region_id=self.region_id, invoke_id=invoke_id, instance_id=list(instance_ids)
-        )
-        attempted = self._attempted(f"StopInvocation of {invoke_id}", instance_ids)
-        self._call(attempted, self._client.stop_invocation_with_options, request, harmless=True)
-
     # --- how a request is sent ---------------------------------------------------------------------------------
 
     def _attempted(self, action: str, instance_ids: Sequence[str]) -> str:
@@ -164,7 +158,15 @@ class Ecs:
     def _read(self, action: str, call: Callable[..., Any], request: Any) -> dict[str, Any]:
         return self._call(f"{action} in {self.region_id}", call, request, harmless=True)
 
-    def _call(self, attempted: str, call: Callable[..., Any], request: Any, *, harmless: bool) -> dict[str, Any]:
+    def _call(
+        self,
+        attempted: str,
+        call: Callable[..., Any],
+        request: Any,
+        *,
+        harmless: bool,
+        total_s: float = retry.TOTAL_S,
+    ) -> dict[str, Any]:
         """Send a request, again where that is safe; returns the answer's body as the API wrote it."""
 
         def send() -> dict[str, Any]:
@@ -179,7 +181,7 @@ class Ecs:
                 reason, sent = connection_reason(f"{type(error).__name__} {error}")
                 raise NoAnswer(attempted, reason, sent=sent) from None
 
-        return retry.repeat(send, harmless=harmless, clock=self._clock)
+        return retry.repeat(send, harmless=harmless, clock=self._clock, total_s=total_s)
 
 
 def _api_error(attempted: str, error: Any) -> ApiError:

@@ -30,6 +30,26 @@ _ADVICE = {
 }
 
 
+# What the libraries say when a connection breaks → what we say. The order matters: a proxy error may hold another.
+_CONNECTION_REASONS = (
+    ("certificate verify failed", "the server's certificate is not trusted (ca_path names another authority)"),
+    ("Name or service not known|name resolution|getaddrinfo", "its name is not known"),
+    ("Connection refused", "the connection was refused"),
+    ("No route to host|Network is unreachable", "there is no route to it"),
+    ("ConnectTimeout|connect timeout", "connecting took longer than connect_timeout"),
+    ("Read timed out|read timeout", "it took longer than read_timeout"),
+    ("reset by peer", "the connection was reset"),
+    ("RemoteDisconnected|Connection aborted|closed connection", "the connection was closed"),
+    ("ProxyError|Tunnel connection failed", "the proxy does not let us through"),
+)
+# Nothing was sent when the connection was never made; through a proxy, a broken connection looks like a proxy error.
+_NEVER_CONNECTED = (
+    "NewConnectionError|Failed to establish a new connection|ConnectTimeout|connect timeout|NameResolutionError|"
+    "certificate verify failed|Tunnel connection failed"
+)
+_CONNECTION_WAS_MADE = "RemoteDisconnected|reset by peer|Connection aborted|Read timed out|read timeout"
+
+
 class CloudError(Exception):
     """Anything that keeps us from doing what was asked; the text is one or two sentences."""
 
@@ -59,9 +79,7 @@ class ApiError(CloudError):
         status: int,
         retry_after_s: float | None = None,
     ) -> None:
-        self.attempted = attempted
         self.code = code
-        self.request_id = request_id
         self.status = status
         self.retry_after_s = retry_after_s
         reason = f"{clean_message(message)} (code {code}, request id {request_id})"
@@ -75,7 +93,6 @@ class NoAnswer(CloudError):
     """
 
     def __init__(self, attempted: str, reason: str, *, sent: bool) -> None:
-        self.attempted = attempted
         self.sent = sent
         effect = "it is unknown whether it took effect" if sent else "it had no effect"
         super().__init__(f"{attempted}: no answer from the API, {reason}; {effect}.")
@@ -106,21 +123,7 @@ def connection_reason(text: str) -> tuple[str, bool]:
 
     The library's own text quotes the URL, and with it whole scripts, so none of it is passed on.
     """
-    for pattern, reason, sent in (
-        (
-            "certificate verify failed",
-            "the server's certificate is not trusted (ca_path names another authority)",
-            False,
-        ),
-        ("Name or service not known|name resolution|getaddrinfo|NameResolutionError", "its name is not known", False),
-        ("Connection refused", "the connection was refused", False),
-        ("No route to host|Network is unreachable", "there is no route to it", False),
-        ("ProxyError|Cannot connect to proxy", "the proxy does not answer", False),
-        ("ConnectTimeout|connect timeout", "connecting took longer than connect_timeout", False),
-        ("Read timed out|read timeout", "it took longer than read_timeout", True),
-        ("reset by peer", "the connection was reset", True),
-        ("RemoteDisconnected|Connection aborted|closed connection", "the connection was closed", True),
-    ):
-        if re.search(pattern, text, re.IGNORECASE):
-            return reason, sent
-    return "the connection failed", True
+    reasons = (reason for pattern, reason in _CONNECTION_REASONS if re.search(pattern, text, re.IGNORECASE))
+    reason = next(reasons, "the connection failed")
+    never_made = re.search(_NEVER_CONNECTED, text, re.IGNORECASE)
+    return reason, bool(re.search(_CONNECTION_WAS_MADE, text, re.IGNORECASE)) or not never_made

@@ -8,8 +8,6 @@ from __future__ import annotations
 RUN_COMMAND_IDS = 100
 DESCRIBE_INSTANCES_IDS = 100
 REBOOT_IDS = 100
-# StopInvocationRequest.InstanceId: "up to 50 instance IDs".
-STOP_INVOCATION_IDS = 50
 # DescribeCloudAssistantStatus shows at most 50 on a page, and with ids there is only one page.
 ASSISTANT_STATUS_IDS = 50
 

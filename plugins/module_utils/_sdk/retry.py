@@ -52,20 +52,25 @@ def repeat(
 ) -> T:
     """Send a request until it is answered, refused for good, or ``total_s`` seconds are over.
 
-    When it could not even be sent, that is ``UNREACHABLE_S`` seconds.
+    When it could not even be sent, that is ``UNREACHABLE_S`` seconds. The error that is raised in the end says that
+    the request may have taken effect when that is true of any of the attempts.
     """
     deadline = Deadline(clock, total_s)
     unreachable = Deadline(clock, min(total_s, UNREACHABLE_S))
     attempt = 0
+    lost: NoAnswer | None = None
     while True:
         try:
             return send()
         except (ApiError, NoAnswer) as error:
-            if not may_repeat(error, harmless=harmless):
-                raise
+            if isinstance(error, NoAnswer) and error.sent:
+                lost = error
             pause = pause_s(attempt, error, jitter)
             never_sent = isinstance(error, NoAnswer) and not error.sent
-            if pause >= (unreachable if never_sent else deadline).left_s:
-                raise
+            out_of_time = pause >= (unreachable if never_sent else deadline).left_s
+            if out_of_time or not may_repeat(error, harmless=harmless):
+                if lost is None or lost is error:
+                    raise
+                raise lost from error
         attempt += 1
         clock.sleep(pause)

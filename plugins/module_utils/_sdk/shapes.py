@@ -138,9 +138,6 @@ class InvocationRow:
     invoke_id: str
     command_id: str
     command_type: str
-    status: str
-    created: float | None
-    tags: dict[str, str]
     tasks: dict[str, TaskRow]
 
     @classmethod
@@ -151,9 +148,6 @@ class InvocationRow:
             invoke_id=row["InvokeId"],
             command_id=row.get("CommandId") or "",
             command_type=row.get("CommandType") or "",
-            status=row.get("InvocationStatus") or "",
-            created=parse_time(row.get("CreationTime")),
-            tags={tag["TagKey"]: tag.get("TagValue") or "" for tag in (row.get("Tags") or {}).get("Tag") or []},
             tasks={task.instance_id: task for task in tasks},
         )
 

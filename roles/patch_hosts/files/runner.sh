@@ -5,7 +5,8 @@
 #   runner.sh continue BASE DELIVERY    carry the run on, and tell how far it is (the one verb of the controller)
 #   runner.sh keep RUN DELIVERY         the keeper: does the work, in a session of its own
 #   runner.sh lead RUN STEP ATTEMPT     becomes one step, in a session of its own
-#   runner.sh watch RUN LEADER SECONDS  ends a step that takes too long
+#   runner.sh guard STEP                becomes the guard of a step
+#   runner.sh watch RUN LEADER START SECONDS   ends a step that takes too long
 #
 # The host owns the state. BASE/runs/RUN_ID holds the records of a run; each is written whole and synced before
 # anything depends on it. The keeper holds a lock for as long as it works and outlives the agent's kill of the
@@ -13,19 +14,22 @@
 #
 #   RUN/lock                 flock: held by the keeper
 #   RUN/identity             the machine the records belong to
+#   RUN/plan                 whether the run restarts in any case: one run id is not for two kinds of runs
 #   RUN/log                  everything the steps printed
 #   RUN/summary              what the last keeper has to say to people
 #   RUN/trailer              what the last keeper has to say to the controller
-#   RUN/overdue              a step is being ended, because its time is over
+#   RUN/overdue.PID          the step with this leader is being ended, because its time is over
 #   RUN/steps/NAME/started   boot, pid, start, content, attempt: written by the step itself just before it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
-#   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at: such a step never starts again in this run
+#   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at; content: never starts again in this run
+#   RUN/restart_wanted       reason: a step that has finished wants a restart, which is not asked for yet
 #   RUN/restart_requested    boot, method, uptime, at, reason: a restart that is asked for and not yet proven
 #   RUN/restarts             proven restarts, one a line: method before after requested_at proven_at reason
+#   RUN/stale_reason         what still asked for a restart right after the last proven one
 #   RUN/packages             packages updated, one a line: name from to
 #
 # DELIVERY is what the controller sent: request (key=value lines) and steps/NN/ with step (key=value lines),
-# script and unless. It is removed when it has served.
+# script and unless. The keeper removes it when it has served.
 #
 # Exit codes: 0 see the trailer, 1 a step failed, 75 ask again later, 76 too late, 78 refused, 194 restart me.
 # Exit codes of steps never become exit codes of the runner.
@@ -40,6 +44,7 @@ STEP_UNCHANGED=100 # built-in steps only
 CLOCK_SKEW_S=300
 TERM_GRACE_S=10
 GUARD_TIMEOUT_S=60
+EVIDENCE_TIMEOUT_S=60
 KEEP_RUNS_DAYS=30
 SUMMARY_LOG_LINES=15
 # A trailer has at most 4 KB.
@@ -55,6 +60,7 @@ main() {
   continue) continue_run "$@" ;;
   keep) keep "$@" ;;
   lead) lead "$@" ;;
+  guard) guard "$@" ;;
   watch) watch_step "$@" ;;
   *) exit "$EXIT_REFUSED" ;;
   esac
@@ -67,13 +73,13 @@ continue_run() {
   delivery=$2
   read_request "$delivery"
   run=$base/runs/$run_id
-  now=$(date +%s)
-  if [ "$now" -gt "$not_after" ]; then
-    leave late "$EXIT_LATE" before_the_first_step
-  fi
-  if [ "$((now + CLOCK_SKEW_S))" -lt "$sent_at" ]; then
-    leave refused "$EXIT_REFUSED" "the_clock_is_$((sent_at - now))_s_behind"
-  fi
+  keeper_started=no
+  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the_clock_is_${behind_s}_s_behind"
+  in_time || leave late "$EXIT_LATE" before_the_first_step
+  case "$(boot_id)" in
+  ????????-????-????-????-????????????) ;;
+  *) leave refused "$EXIT_REFUSED" the_boot_id_is_unknown ;;
+  esac
   for tool in awk cksum flock setsid timeout; do
     command -v "$tool" >/dev/null 2>&1 || leave refused "$EXIT_REFUSED" "the_host_has_no_$tool"
   done
@@ -81,9 +87,12 @@ continue_run() {
   check_identity
   remove_old_runs
   exec 9>>"$run/lock"
+  # The trailer is the last line: what the shell itself has to say, of a killed keeper, say, goes to the log.
+  exec 2>>"$run/log"
   if flock -n 9; then
     # The keeper inherits the lock; this shell lets go of it and takes it again when the keeper has ended.
     setsid sh "$delivery/runner.sh" keep "$run" "$delivery" </dev/null >>"$run/log" 2>&1 &
+    keeper_started=yes
     exec 9>&-
     exec 9>>"$run/lock"
   fi
@@ -105,7 +114,6 @@ tell() {
     exit 0
     ;;
   esac
-  rm -rf "$delivery"
   cat "$run/summary"
   echo "$trailer"
   case "$trailer" in
@@ -113,7 +121,7 @@ tell() {
   *" state=restart method=api "*) exit 0 ;;
   *" state=restart "*)
     # Better no restart than one after the controller has given this host up.
-    [ "$(date +%s)" -le "$not_after" ] || exit "$EXIT_LATE"
+    in_time || exit "$EXIT_LATE"
     exit "$EXIT_RESTART"
     ;;
   *" state=pending "*) exit "$EXIT_LATER" ;;
@@ -123,11 +131,15 @@ tell() {
   esac
 }
 
-# End without a keeper's word.
+# End without a keeper's word. A keeper that was started may still work out of the delivery.
 leave() {
   printf '%s reason=%s log=%s' "$(trailer_start "$1" none)" "$(word "$3")" "$run/log" | add_checksum
-  rm -rf "$delivery"
+  [ "$keeper_started" = yes ] || rm -rf "$delivery"
   exit "$2"
+}
+
+in_time() {
+  [ "$(date +%s)" -le "$not_after" ]
 }
 
 seconds_left() {
@@ -139,7 +151,7 @@ seconds_left() {
 check_identity() {
   identity=$(cat /etc/machine-id /sys/class/dmi/id/product_uuid 2>/dev/null | cksum)
   if [ -s "$run/identity" ] && [ "$(cat "$run/identity")" != "$identity" ]; then
-    mv "$run" "$run.of-another-machine.$now"
+    mv "$run" "$run.of-another-machine.$(date +%s)"
     mkdir -p "$run/steps"
   fi
   record "$run/identity" "$identity"
@@ -160,13 +172,30 @@ keep() {
   failed_step=
   evidence=
   stale=
+  again=no
+  # What an earlier keeper told is no answer to this delivery.
+  rm -f "$run/trailer"
   : >"$run/summary"
+  check_plan
   settle_restart
-  for step in "$delivery"/steps/*/; do
-    [ -d "$step" ] || continue
-    work_on "${step%/}"
+  if [ -s "$run/restart_wanted" ]; then
+    restart_for "$(cat "$run/restart_wanted")"
+  fi
+  number=0
+  while [ "$number" -lt "$steps_count" ]; do
+    number=$((number + 1))
+    work_on "$(printf '%s/steps/%02d' "$delivery" "$number")"
   done
   finish_run
+}
+
+# A run that restarts in any case and one that restarts if need be are two runs: the first one's restart must not
+# count for the second.
+check_plan() {
+  plan="always=no"
+  [ "$run_restart" != always ] || plan="always=yes"
+  [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
+  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the_run_id_belongs_to_another_kind_of_run"
 }
 
 # A restart was asked for: has it happened?
@@ -174,15 +203,33 @@ settle_restart() {
   [ -s "$run/restart_requested" ] || return 0
   read -r before asked_method asked_uptime asked_at reason <"$run/restart_requested"
   if [ "$before" != "$boot" ]; then
-    echo "$asked_method $before $boot $asked_at $(utc_now) $reason" >>"$run/restarts"
-    sync_file "$run/restarts"
+    # A request is proven once, even if the power goes between this and the removal of the request.
+    if ! grep -qs "^[a-z_]* $before " "$run/restarts"; then
+      proof="$asked_method $before $boot $asked_at $(utc_now) $reason"
+      keep_record "$run/restarts" "$(
+        cat "$run/restarts" 2>/dev/null
+        echo "$proof"
+      )"
+    fi
+    # What asks for a restart right after one is not cured by another.
+    find_evidence
+    [ "$evidence" = required ] || evidence_reason=
+    keep_record "$run/stale_reason" "$(word "$evidence_reason")"
     rm -f "$run/restart_requested"
+    sync_file "$run"
     say "restarted: the boot id was $before and is $boot"
+    return 0
+  fi
+  if [ "$run_restart" = never ]; then
+    say "a restart was requested earlier ($reason), and this run may not restart"
+    evidence=required
+    evidence_reason=$reason
     return 0
   fi
   # The same boot. Young: it may be on its way down. Old: nobody heard, and in this boot asking again is safe, as
   # long as it is by the same method.
   method=$asked_method
+  again=yes
   age=$(($(uptime_s) - asked_uptime))
   if [ "$age" -lt "$settle_s" ]; then
     end_with pending "a_restart_was_requested_${age}_s_ago"
@@ -196,21 +243,29 @@ work_on() {
   read_step
   records=$run/steps/$name
   mkdir -p "$records"
-  [ ! -s "$records/finished" ] || return 0
-  [ "$(date +%s)" -le "$not_after" ] || end_with late "before_step_$name"
+  if [ -s "$records/finished" ]; then
+    read -r _state _attempts _at finished_content <"$records/finished"
+    [ "$finished_content" = "$(content)" ] || say "$name: finished earlier in this run, with another script"
+    return 0
+  fi
   attempt=0
   if [ -s "$records/started" ]; then
     look_at_started_step
   fi
+  in_time || end_with late "before_step_$name"
   if [ -f "$step/unless" ] && guard_says_done; then
     finish_step skipped
     return 0
   fi
-  while ! run_step; do
+  while :; do
+    in_time || end_with late "before_attempt_$((attempt + 1))_of_step_$name"
+    run_step && break
     if [ "$attempt" -ge "$attempts" ]; then
       fail_step "failed with $status, attempt $attempt of $attempts"
     fi
   done
+  # Before the step counts as finished, or a power cut in between would lose the wish.
+  [ "$wants_restart" = no ] || keep_record "$run/restart_wanted" "step:$name"
   finish_step "$outcome"
   restart_after_step
 }
@@ -218,12 +273,11 @@ work_on() {
 # The records say that the step began, and not that it finished.
 look_at_started_step() {
   read -r started_boot pid start started_content attempt <"$records/started"
-  if [ "$started_boot" = "$boot" ] && session_lives "$pid" "$start"; then
-    end_with pending "step_${name}_still_runs"
-  fi
   if [ -s "$records/failed" ]; then
     # It ended, and failed: it may be tried anew, and may have been mended meanwhile.
     attempt=0
+  elif [ "$started_boot" = "$boot" ] && session_lives "$pid" "$start"; then
+    end_with pending "step_${name}_still_runs"
   elif [ "$started_content" != "$(content)" ]; then
     end_with refused "step_${name}_has_changed_since_it_began"
   elif [ "$rerun" != yes ] && [ ! -f "$step/unless" ]; then
@@ -233,28 +287,40 @@ look_at_started_step() {
 
 guard_says_done() {
   log_line "step $name: its guard runs"
-  setsid sh "$step/unless" </dev/null 9>&- &
+  setsid sh "$delivery/runner.sh" guard "$step" </dev/null 9>&- &
   await $! "$GUARD_TIMEOUT_S"
-  [ "$status" = 'exit status 0' ]
+  case "$status" in
+  'exit status 0') return 0 ;;
+  'exit status '*) return 1 ;;
+  *) fail_step "has a guard that came to no end: it is unknown whether the step is done" ;;
+  esac
 }
 
 # Make one attempt. Sets status, outcome and wants_restart.
 run_step() {
   attempt=$((attempt + 1))
   wants_restart=no
+  [ "$restart" != always ] || wants_restart=yes
   outcome='done'
   evidence=
   rm -f "$records/failed"
   log_line "step $name: attempt $attempt starts"
-  setsid sh "$delivery/runner.sh" lead "$run" "$step" "$attempt" </dev/null 9>&- &
+  # The lead lets go of the lock once it has written down that it is there.
+  setsid sh "$delivery/runner.sh" lead "$run" "$step" "$attempt" </dev/null &
   await $! "$timeout_s"
   case "$builtin:$status" in
   *':exit status 0') ;;
   ?*":exit status $STEP_UNCHANGED") outcome=unchanged ;;
   # The step itself asks for a restart, as scripts made for the agent do.
-  ":exit status $EXIT_RESTART") wants_restart=yes ;;
+  ":exit status $EXIT_RESTART")
+    wants_restart=yes
+    if [ "$restart" = never ]; then
+      wants_restart=no
+      say "$name: asks for a restart, and may not have one"
+    fi
+    ;;
   *)
-    record "$records/failed" "$attempt $status"
+    keep_record "$records/failed" "$attempt $status"
     log_line "step $name: attempt $attempt failed with $status"
     return 1
     ;;
@@ -263,14 +329,15 @@ run_step() {
 
 # Wait for the leader of a session, but no longer than so many seconds. Sets status.
 await() {
-  rm -f "$run/overdue"
-  setsid sh "$delivery/runner.sh" watch "$run" "$1" "$2" </dev/null 9>&- &
+  rm -f "$run/overdue.$1"
+  setsid sh "$delivery/runner.sh" watch "$run" "$1" "$(start_time "$1")" "$2" </dev/null 9>&- &
   watch=$!
   wait "$1"
   status="exit status $?"
-  if [ -e "$run/overdue" ]; then
+  if [ -e "$run/overdue.$1" ]; then
     # The leader is gone; the watch sees to the others.
     status="no end after $2 s"
+    rm -f "$run/overdue.$1"
   else
     # By group, and by number in case it has not become a group yet.
     kill -s KILL -- "-$watch" 2>/dev/null
@@ -280,7 +347,7 @@ await() {
 }
 
 finish_step() {
-  record "$records/finished" "$1 $attempt $(utc_now)"
+  keep_record "$records/finished" "$1 $attempt $(utc_now) $(content)"
   say "$name: $1"
   log_line "step $name: $1"
 }
@@ -294,7 +361,7 @@ fail_step() {
 }
 
 restart_after_step() {
-  if [ "$wants_restart" = yes ] || [ "$restart" = always ]; then
+  if [ "$wants_restart" = yes ]; then
     restart_for "step:$name"
   elif [ "$restart" = if_required ]; then
     restart_on_evidence
@@ -313,9 +380,7 @@ finish_run() {
 restart_on_evidence() {
   [ -n "$evidence" ] || find_evidence
   [ "$evidence" = required ] || return 0
-  if [ -s "$run/restarts" ] && awk -v reason="$(word "$evidence_reason")" \
-    '$NF == reason { found = 1 } END { exit !found }' "$run/restarts"; then
-    # It has restarted for this very reason, and the reason is still there: another restart will not help.
+  if [ "$(word "$evidence_reason")" = "$(cat "$run/stale_reason" 2>/dev/null)" ]; then
     stale=$evidence_reason
     say "a restart is still reported as required ($evidence_reason), although there has been one for it"
     return 0
@@ -325,6 +390,7 @@ restart_on_evidence() {
 
 restart_for() {
   if [ "$run_restart" = never ]; then
+    rm -f "$run/restart_wanted"
     say "a restart is required ($1), and this run may not restart"
     evidence=required
     evidence_reason=$1
@@ -334,7 +400,13 @@ restart_for() {
 }
 
 ask_for_restart() {
-  record "$run/restart_requested" "$boot $method $(uptime_s) $(utc_now) $(word "$1")"
+  proven=$(count "$run/restarts")
+  if [ "$proven" -ge "$most_restarts" ]; then
+    say "another restart is required ($1) after $proven, the most that this run may have"
+    end_with failed "another_restart_is_required_after_$proven"
+  fi
+  keep_record "$run/restart_requested" "$boot $method $(uptime_s) $(utc_now) $(word "$1")"
+  rm -f "$run/restart_wanted"
   say "restart requested: $1"
   end_with restart "$1"
 }
@@ -349,7 +421,10 @@ find_evidence() {
     return 0
   fi
   command -v needs-restarting >/dev/null 2>&1 || return 0
-  hint=$(needs-restarting -r 2>&1)
+  hint=$(
+    exec 9>&-
+    timeout "$EVIDENCE_TIMEOUT_S" needs-restarting -r 2>&1
+  )
   case "$?:$hint" in
   0:*)
     evidence=not_required
@@ -366,32 +441,35 @@ find_evidence() {
 # The keeper's last act: the trailer.
 end_with() {
   log_line "state $1${2:+: $2}"
-  steps=
+  states=
   changed=no
-  for step in "$delivery"/steps/*/; do
-    [ -d "$step" ] || continue
+  number=0
+  while [ "$number" -lt "$steps_count" ]; do
+    number=$((number + 1))
+    step=$(printf '%s/steps/%02d' "$delivery" "$number")
     read_step
     state=pending
     made=0
     if [ -s "$run/steps/$name/finished" ]; then
-      read -r state made _at <"$run/steps/$name/finished"
+      read -r state made _at _content <"$run/steps/$name/finished"
     elif [ "$failed_step" = "$name" ]; then
       state=failed
       made=$attempt
     fi
     [ "$state" != 'done' ] || changed=yes
-    steps=$steps${steps:+,}$name:$state:$made
+    states=$states${states:+,}$name:$state:$made
   done
-  {
+  trailer=$(
     trailer_start "$1" "$method"
-    printf ' reason=%s log=%s' "$(word "$2")" "$run/log"
-    printf ' for=%s changed=%s steps=%s' "${delivery##*/}" "$changed" "$steps"
+    printf ' again=%s reason=%s log=%s' "$again" "$(word "$2")" "$run/log"
+    printf ' for=%s changed=%s steps=%s' "${delivery##*/}" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
     printf ' packages_count=%s packages=%s' "$(count "$run/packages")" "$(pack "$run/packages" "$PACKAGES_BYTES")"
-  } | add_checksum >"$run/trailer.new"
-  sync_file "$run/trailer.new"
-  mv "$run/trailer.new" "$run/trailer"
+  )
+  # Without room for the trailer the runner says that the keeper told nothing, and is asked again.
+  record "$run/trailer" "$(printf '%s' "$trailer" | add_checksum)"
+  rm -rf "$delivery"
   exit 0
 }
 
@@ -403,7 +481,8 @@ lead() {
   step=$2
   read_step
   record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3" || exit 79
-  cd / || exit 79
+  exec 9>&-
+  as_the_agent_would
   if [ "$builtin" = os_updates ]; then
     os_updates
     exit $?
@@ -414,11 +493,24 @@ lead() {
   exec ${interpreter:-sh} "$step/script"
 }
 
-# End the whole session of a step: TERM, then KILL.
+guard() {
+  as_the_agent_would
+  exec sh "$1/unless"
+}
+
+# Only our own records are private: files that a step makes are for others to read.
+as_the_agent_would() {
+  umask 022
+  cd /
+}
+
+# End the whole session of a step whose time is over: TERM, then KILL.
 watch_step() {
-  sleep "$3"
-  : >"$1/overdue"
-  echo "--- $(utc_now) the step has had its $3 s and is ended"
+  sleep "$4"
+  # The leader may have gone without a keeper to call the watch off, and somebody else may have its number.
+  [ "$(start_time "$2")" = "$3" ] || exit 0
+  : >"$1/overdue.$2"
+  echo "--- $(utc_now) the step has had its $4 s and is ended"
   signal_session "$2" TERM
   waited=0
   while [ -n "$(session_members "$2")" ] && [ "$waited" -lt "$TERM_GRACE_S" ]; do
@@ -457,7 +549,7 @@ session_members() {
 
 # --- built-in steps ---------------------------------------------------------------------------------------------
 
-# Update all packages.
+# Update all packages, and record what has changed since the first attempt of the run, however the attempts ended.
 os_updates() {
   if ! command -v dnf >/dev/null 2>&1; then
     echo "os_updates: this version knows dnf only, and this host has no dnf"
@@ -466,24 +558,31 @@ os_updates() {
   # 100: there are updates, 0: there are none. dnf says 0 as well when it skips a repository that it cannot read.
   dnf -q check-update '--setopt=*.skip_if_unavailable=0'
   case "$?" in
-  100) ;;
   0)
-    echo "os_updates: nothing to do"
-    return "$STEP_UNCHANGED"
+    if [ ! -s "$run/packages.before" ]; then
+      echo "os_updates: nothing to do"
+      return "$STEP_UNCHANGED"
+    fi
+    ended=0
+    ;;
+  100)
+    [ -s "$run/packages.before" ] || list_installed >"$run/packages.before" || return 1
+    dnf -y upgrade
+    ended=$?
     ;;
   *)
     echo "os_updates: the repositories cannot be read, so it is unknown whether there are updates"
     return 1
     ;;
   esac
-  list_installed >"$run/packages.before" || return 1
-  dnf -y upgrade || return 1
   list_installed >"$run/packages.after" || return 1
-  # In both lists, with two versions: updated.
-  awk 'NR == FNR { before[$1] = $2; next } ($1 in before) && before[$1] != $2 { print $1, before[$1], $2 }' \
-    "$run/packages.before" "$run/packages.after" >>"$run/packages"
-  rm -f "$run/packages.before" "$run/packages.after"
+  # A version that was not there before, of a package that was (a kernel may be there in several).
+  awk 'NR == FNR { had[$1, $2] = 1; old[$1] = $2; next }
+    !(($1, $2) in had) && ($1 in old) { print $1, old[$1], $2 }' \
+    "$run/packages.before" "$run/packages.after" >"$run/packages"
   sync_file "$run/packages"
+  [ "$ended" = 0 ] || return 1
+  [ -s "$run/packages" ] || return "$STEP_UNCHANGED"
 }
 
 list_installed() {
@@ -502,13 +601,21 @@ read_request() {
     settle_s) settle_s=$value ;;
     restart) run_restart=$value ;;
     method) method=$value ;;
+    most_restarts) most_restarts=$value ;;
+    steps) steps_count=$value ;;
     esac
   done <"$1/request"
+  # With a clock that is behind, the host would believe that it has time left after the controller has given it up.
+  behind_s=$((sent_at - $(date +%s)))
+  if [ "$behind_s" -gt 0 ]; then
+    not_after=$((not_after - behind_s))
+  fi
 }
 
 # The same for the step in $step.
 read_step() {
   builtin=
+  name=
   while IFS='=' read -r key value; do
     case "$key" in
     name) name=$value ;;
@@ -519,11 +626,18 @@ read_step() {
     rerun) rerun=$value ;;
     esac
   done <"$step/step"
+  # Without its steps the keeper must not go on as if there were none.
+  [ -n "$name" ] || exit "$EXIT_REFUSED"
 }
 
-# A checksum of what the step does.
+# A checksum of what the step does. Its guard may be mended without making it another step.
 content() {
-  { echo "$builtin"; cat "$step/script" "$step/unless" 2>/dev/null; } | cksum | tr ' ' '-'
+  { echo "$builtin"; cat "$step/script" 2>/dev/null; } | cksum | tr ' ' '-'
+}
+
+# A record that what follows depends on: without it the keeper stops.
+keep_record() {
+  record "$1" "$2" || end_with failed "cannot_write_$1"
 }
 
 # Write a record whole or not at all.

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""A host of a batch: where it is in its cycle, and what it has said so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .._cloud_assistant.results import Result
+from .._cloud_assistant.submit import CommandApi, Invocation
+from .._instances.describe import Seen
+from .._instances.failure import Failure
+from .._instances.power import PowerApi
+from .._restart.coming_back import looks_back
+from .._waiting import Deadline
+from .trailer import Trailer, read_trailer, without_trailer
+from .verdict import verdict_of
+
+
+class PatchApi(CommandApi, PowerApi, Protocol):
+    """The calls that patching needs."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """It is asked to continue as soon as may be."""
+
+    word = "to ask"
+    unfinished = "It was not asked to continue any more."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The invocation runs on it."""
+
+    invocation: Invocation
+    word = "working"
+
+    @property
+    def unfinished(self) -> str:
+        return f"Its answer to invocation {self.invocation.invoke_id} has not come; it may still work."
+
+
+@dataclass(frozen=True)
+class Due:
+    """It asks for a restart through the API; ``heard`` (monotonic) is when it said so."""
+
+    heard: float
+    word = "to restart"
+    unfinished = "It asks for a restart, and was not restarted."
+
+
+@dataclass(frozen=True)
+class Away:
+    """It restarts, or may, or its last answer said nothing; ``reason`` says which.
+
+    ``left`` (monotonic) is when that began. It is asked again when its agent has said hello after ``since`` (the
+    service's clock; None: after the first look), or when it has been online for the settle time all the same, but
+    not before ``pause_s`` are over. It is given up when ``patience`` is over.
+    """
+
+    since: float | None
+    left: float
+    pause_s: float
+    patience: Deadline
+    reason: Failure
+
+    @property
+    def word(self) -> str:
+        return "unclear" if self.pause_s else "restarting"
+
+    @property
+    def unfinished(self) -> str:
+        return self.reason.info
+
+    def worth_asking(self, seen: Seen, now: float, settle_s: float) -> bool:
+        """Whether an answer can be hoped for. ``now`` is monotonic."""
+        gone_s = now - self.left
+        if gone_s < self.pause_s:
+            return False
+        return looks_back(seen, self.since) or (seen.online and gone_s >= settle_s)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """It has its verdict: nothing more happens to it in this call."""
+
+    verdict: dict[str, Any]
+
+
+# Where a host is. Each place but the last has a word for progress lines, and a sentence on who is still there when the
+# batch's time is over.
+Place = Ready | Asked | Due | Away | Settled
+
+
+@dataclass
+class Host:
+    """One host of the batch.
+
+    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``probed_boot`` the one in which it asked
+    for a restart that an earlier controller may have sent.
+    """
+
+    name: str
+    instance_id: str
+    api: PatchApi
+    method: str
+    place: Place = field(default_factory=Ready)
+    cycles: int = 0
+    asks: int = 0
+    invoke_ids: list[str] = field(default_factory=list)
+    output: str = ""
+    trailer: Trailer | None = None
+    rebooted_boot: str = ""
+    probed_boot: str = ""
+
+    @property
+    def boot_id(self) -> str:
+        """The boot id that it told last."""
+        return self.trailer.boot_id if self.trailer else ""
+
+    def take_in(self, result: Result, run_id: str) -> Trailer | None:
+        """Keep what an answer brought; the trailer of this very answer."""
+        self.cycles += 1
+        if result["invoke_id"]:
+            self.invoke_ids.append(result["invoke_id"])
+        if result["output"]:
+            self.output = result["output"]
+        trailer = read_trailer(result["output"], run_id)
+        if trailer and trailer.whole:
+            self.trailer = trailer
+        return trailer
+
+    def conclude(self, run_id: str, status: str | None, failure: Failure | None) -> None:
+        """Give it its verdict; with ``status`` None its own words decide."""
+        self.place = Settled(
+            verdict_of(
+                name=self.name,
+                instance_id=self.instance_id,
+                region_id=self.api.region_id,
+                run_id=run_id,
+                status=status,
+                failure=failure,
+                trailer=self.trailer,
+                cycles=self.cycles,
+                invoke_ids=self.invoke_ids,
+                output=without_trailer(self.output),
+            )
+        )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight and patch together: regions, unfit hosts, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Limits
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.run import patch, preflight
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput, CloudError
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import FakeApi, FakeClock, Lines, agent, api_error, task
+from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE
+
+FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
+SCRIPT = {
+    "name": "x",
+    "script": "true",
+    "src": None,
+    "unless": None,
+    "restart": "never",
+    "timeout_s": 60,
+    "attempts": 1,
+    "rerun": False,
+}
+
+
+class World:
+    """Two regions, a host in each."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.apis = {region: self.api(region, instance_id) for region, instance_id in (("r-1", "i-1"), ("r-2", "i-2"))}
+        self.instances: list[dict[str, Any]] = [
+            {"name": "web-01", "instance_id": "i-1", "region_id": None},
+            {"name": "web-02", "instance_id": "i-2", "region_id": "r-2"},
+        ]
+
+    def api(self, region: str, instance_id: str) -> FakeApi:
+        return FakeApi.of(self.clock, instance_id, region_id=region, run=lambda t, i, _content: task(t, i, **DONE))
+
+    def connect(self, region: str) -> FakeApi:
+        return self.apis[region]
+
+    def preflight(self, **more: Any) -> dict[str, Any]:
+        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "clock": self.clock}
+        return preflight(self.connect, self.instances, "r-1", **options | more)
+
+    def patch(self, **more: Any) -> dict[str, Any]:
+        options = {
+            "preflight": more.get("preflight") or self.preflight(),
+            "steps": [],
+            "restart": "if_required",
+            "settle_s": 120,
+            "most_restarts": 3,
+            "limits": Limits(3600, 600),
+            "runner_dir": str(FILES),
+            "dry": False,
+            "clock": self.clock,
+            "progress": Lines(self.clock),
+        }
+        return patch(self.connect, self.instances, "r-1", **options | more)
+
+    def called(self) -> list[str]:
+        return [name for api in self.apis.values() for name, _what in api.calls]
+
+
+def test_each_region_gets_its_own_command() -> None:
+    world = World()
+    result = world.patch()
+    assert [api.called("run_command") for api in world.apis.values()] == [[["i-1"]], [["i-2"]]]
+    assert list(result["instances"]) == ["i-1", "i-2"]
+    assert {row["status"] for row in result["instances"].values()} == {"patched"}
+    assert {row["batch"] for row in result["instances"].values()} == {2}
+
+
+def test_a_region_that_cannot_be_looked_at_is_its_hosts_failure() -> None:
+    world = World()
+    world.apis["r-2"].deaf = lambda: api_error("InvalidRegionId.NotFound", status=404)
+    report = world.preflight()
+    assert report["instances"]["i-1"]["ok"]
+    assert (report["instances"]["i-2"]["ok"], report["instances"]["i-2"]["error_code"]) == (
+        False,
+        "InvalidRegionId.NotFound",
+    )
+    result = world.patch(preflight=report)
+    assert result["instances"]["i-1"]["ok"]
+    assert result["instances"]["i-2"]["status"] == "failed"
+    assert "InvalidRegionId.NotFound" in result["instances"]["i-2"]["error_info"]
+
+
+def test_what_fails_in_every_region_fails_the_preflight() -> None:
+    world = World()
+    for api in world.apis.values():
+        api.deaf = lambda: api_error("SignatureDoesNotMatch")
+    with pytest.raises(CloudError, match="SignatureDoesNotMatch"):
+        world.preflight()
+
+
+def test_what_the_preflight_found_unfit_is_left_alone() -> None:
+    world = World()
+    world.apis["r-1"].agents["i-1"] = agent("i-1", online=False)
+    report = world.preflight()
+    # It comes back meanwhile, and stays out all the same: nobody has looked at it since.
+    world.apis["r-1"].agents["i-1"] = agent("i-1")
+    result = world.patch(preflight=report)
+    assert world.apis["r-1"].called("run_command") == []
+    row = result["instances"]["i-1"]
+    assert (row["status"], row["failure"], row["name"], row["cycles"]) == ("failed", "agent", "web-01", 0)
+    assert result["instances"]["i-2"]["ok"]
+
+
+def test_check_mode_sends_nothing() -> None:
+    world = World()
+    result = world.patch(dry=True, steps=[SCRIPT])
+    assert {row["status"] for row in result["instances"].values()} == {"not_reached"}
+    assert not result["changed"]
+    assert "run_command" not in world.called()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"settle_s": 9}, "settle_time is 9 s, and must be at least 10 s"),
+        ({"limits": Limits(0, 600)}, "timeout is 0 s"),
+        ({"limits": Limits(3600, 0)}, "restart_timeout is 0 s"),
+        ({"most_restarts": -1}, "max_restarts"),
+        ({"runner_dir": None}, "runner_dir is not set"),
+        ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
+        ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
+        ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
+        ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
+    ],
+)
+def test_bad_input_is_refused_before_the_first_request(options: dict[str, Any], words: str) -> None:
+    world = World()
+    options = {"preflight": world.preflight()} | options
+    before = world.called()
+    with pytest.raises(BadInput) as caught:
+        world.patch(**options)
+    assert words in str(caught.value)
+    assert world.called() == before
+
+
+def test_instances_need_a_region_and_names_of_their_own() -> None:
+    world = World()
+    with pytest.raises(BadInput, match="The region of web-01 is not known"):
+        preflight(
+            world.connect,
+            world.instances,
+            None,
+            all_instance_ids={},
+            run_id=None,
+            batch=1,
+            method="api",
+            clock=world.clock,
+        )
+    world.instances[1]["name"] = "web-01"
+    with pytest.raises(BadInput, match="Two instances have the name 'web-01'"):
+        world.preflight()
+    world.instances.clear()
+    with pytest.raises(BadInput, match="instances is empty"):
+        world.preflight()
