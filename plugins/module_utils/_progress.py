@@ -53,10 +53,11 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``45 s``, ``12 min``, ``1 h 30 min``."""
+    """``45 s``, ``12 min``, ``2 h``, ``2 h 30 min``."""
     if seconds < 120:
         return f"{round(seconds)} s"
     minutes = round(seconds / 60)
     if minutes < 120:
         return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    rest = f" {minutes % 60} min" if minutes % 60 else ""
+    return f"{minutes // 60} h{rest}"

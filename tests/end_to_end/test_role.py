@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,26 @@ def test_in_a_play_of_ones_own_ansibles_rules_hold(fleet: Cloud) -> None:
     assert "after a" not in outcome.output
 
 
+def test_each_play_is_a_run_of_its_own(fleet: Cloud) -> None:
+    """What an earlier play has found lends the next one neither its run id nor its batches nor its failures."""
+    own = {"hosts": "all", "gather_facts": False, "ignore_errors": True, "roles": ["cloudops.alibaba.patch_hosts"]}
+    restart = {"patch_hosts_steps": [], "patch_hosts_restart": "always", "patch_hosts_fail": "at_end"}
+    path = fleet.folder / "two.yml"
+    bad = {"patch_hosts_steps": BAD, "patch_hosts_restart": "never"}
+    plays = [{**own, "name": "Patch", "vars": bad}, {**own, "name": "Restart", "vars": restart}]
+    show = {"ansible.builtin.debug": {"msg": "SEEN {{ patch_hosts_result.run_id }} {{ patch_hosts_result.batch }}"}}
+    for play in plays:
+        play["post_tasks"] = [show]
+    path.write_text(yaml.safe_dump(plays), encoding="utf-8")
+    outcome = fleet.playbook(path)
+    seen = re.findall(r"SEEN (\S+) (\d)", outcome.output)
+    assert len(seen) == 8, outcome.output
+    assert len(set(seen)) == 2
+    assert {batch for _run_id, batch in seen} == {"1"}
+    assert {line["cause"] for line in fleet.audit(event="shutdown")} == {"guest"}
+    assert len(fleet.audit(event="shutdown")) == 4
+
+
 def test_a_failed_run_goes_on_with_its_run_id(fleet: Cloud) -> None:
     steps = [
         {"name": "first", "script": "echo first >> /root/trace", "restart": "never"},
@@ -224,6 +245,8 @@ def test_starting_in_the_middle_is_refused(fleet: Cloud) -> None:
     [
         ({"patch_hosts_run_id": "no good/id"}, "The run id 'no good/id' must be 1 to 64 of the characters"),
         ({"patch_hosts_steps": [{"name": "x"}]}, "neither a script nor the name of a built-in step"),
+        ({"patch_hosts_steps": [{"name": "x", "script": "true", "retries": 2}]}, "patch_hosts_steps.retries. Supported"),
+        ({"patch_hosts_timeouts": {"settle": 1}}, "settle_time is 1 s, and must be at least 10 s"),
         ({"patch_hosts_restart": "sometimes"}, "value of patch_hosts_restart must be one of"),
         ({"patch_hosts_restart_method": "hammer"}, "value of patch_hosts_restart_method must be one of"),
         ({"patch_hosts_connection": {"access_key_id": "demo", "access_key_secret": "wrong"}}, "SignatureDoesNotMatch"),
@@ -236,6 +259,9 @@ def test_bad_variables_are_refused_with_a_sentence(fleet: Cloud, variables: dict
     assert words in " ".join(outcome.output.split())
     assert "Traceback" not in outcome.output
     assert nothing_happened(fleet)
+    if outcome.results:
+        # What was refused is known not to have happened.
+        assert set(statuses(outcome).values()) == {"not_reached"}
 
 
 def test_hosts_that_are_one_instance_are_refused(fleet: Cloud) -> None:
