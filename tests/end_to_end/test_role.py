@@ -245,7 +245,7 @@ def test_starting_in_the_middle_is_refused(fleet: Cloud) -> None:
     [
         ({"patch_hosts_run_id": "no good/id"}, "The run id 'no good/id' must be 1 to 64 of the characters"),
         ({"patch_hosts_steps": [{"name": "x"}]}, "neither a script nor the name of a built-in step"),
-        ({"patch_hosts_steps": [{"name": "x", "script": "true", "retries": 2}]}, "patch_hosts_steps.retries. Supported"),
+        ({"patch_hosts_steps": [{"name": "x", "script": "true", "retries": 2}]}, "patch_hosts_steps.retries."),
         ({"patch_hosts_timeouts": {"settle": 1}}, "settle_time is 1 s, and must be at least 10 s"),
         ({"patch_hosts_restart": "sometimes"}, "value of patch_hosts_restart must be one of"),
         ({"patch_hosts_restart_method": "hammer"}, "value of patch_hosts_restart_method must be one of"),
