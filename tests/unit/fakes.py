@@ -158,8 +158,8 @@ class FakeApi:
 
     def _finish(self) -> None:
         for (invoke_id, id_), (due, content) in list(self.unfinished.items()):
-            if self.clock.now >= due:
-                del self.unfinished[invoke_id, id_]
+            # Requests come from several threads: only one of them runs it.
+            if self.clock.now >= due and self.unfinished.pop((invoke_id, id_), None):
                 self.rows[invoke_id][id_] = self.run(invoke_id, id_, content)
 
     def describe_invocation(self, invoke_id: str) -> InvocationRow | None:

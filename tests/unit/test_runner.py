@@ -371,7 +371,7 @@ def test_the_keeper_goes_on_when_its_runner_has_no_time_left(host: HostUnderTest
     answer = host.continue_(slow, step("after"), not_after=int(time.time()) + 2)
     assert answer.said == (75, "busy")
     Path(f"{host.trace}.go").touch()
-    until(lambda: (host.run / "trailer").exists())
+    until((host.run / "trailer").exists)
     assert host.continue_(slow, step("after")).said == (0, "done")
     assert host.traced == ["started", "after"]
 
@@ -380,7 +380,7 @@ def test_the_clock_is_looked_at_before_each_attempt(host: HostUnderTest) -> None
     flaky = step("flaky", "echo try >> $TRACE; sleep 2; exit 1", attempts=9)
     process = host.start(flaky, not_after=int(time.time()) + 1)
     process.communicate()
-    until(lambda: (host.run / "trailer").exists())
+    until((host.run / "trailer").exists)
     trailer = (host.run / "trailer").read_text(encoding="utf-8")
     assert " state=late " in trailer
     assert host.traced == ["try"]
@@ -514,7 +514,7 @@ def test_the_work_outlives_the_runner(host: HostUnderTest) -> None:
     first.kill()
     first.wait()
     Path(f"{host.trace}.go").touch()
-    until(lambda: (host.run / "trailer").exists())
+    until((host.run / "trailer").exists)
     assert host.continue_(slow).said == (0, "done")
     assert host.traced == ["started", "ended"]
 

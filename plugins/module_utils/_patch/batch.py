@@ -155,7 +155,8 @@ class Batch:
 
         def take() -> None:
             nonlocal first_arrival
-            for invocation in {asked.invocation.invoke_id: asked.invocation for _, asked in self._at(Asked)}.values():
+            invocations = {asked.invocation.invoke_id: asked.invocation for _host, asked in self._at(Asked)}
+            for invocation in invocations.values():
                 self._hear_from(invocation)
             self._look_after(self._at(Away))
             if first_arrival is None and any(isinstance(host.place, (Ready, Due)) for host in self._hosts):

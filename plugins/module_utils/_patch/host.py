@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from .._cloud_assistant.results import Result
 from .._cloud_assistant.submit import CommandApi, Invocation
@@ -91,7 +91,7 @@ class Settled:
 
 # Where a host is. Each place but the last has a word for progress lines, and a sentence on who is still there when the
 # batch's time is over.
-Place = Ready | Asked | Due | Away | Settled
+Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 
 
 @dataclass
