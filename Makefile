@@ -11,6 +11,10 @@ ANSIBLE_CORE ?= ansible-core>=2.19
 ARGS ?=
 
 ROOT := $(CURDIR)
+GATE := $(ROOT)/tests/tools/gate
+COVERAGE := $(ROOT)/.ansible/coverage
+# A process that was killed leaves a file without data.
+COMBINE = coverage combine --keep --quiet $(COVERAGE)/unit* $(COVERAGE)/integration* 2>/dev/null
 BIN := $(ROOT)/.venv/bin
 COLLECTIONS := $(ROOT)/.ansible/collections
 COLLECTION := $(COLLECTIONS)/ansible_collections/cloudops/alibaba
@@ -23,12 +27,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Nothing asks the metadata server for credentials.
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED := true
 export PYTHONPATH := $(COLLECTIONS)
+export COVERAGE_FILE := $(COVERAGE)/combined
 unexport ANSIBLE_CONFIG
 
-SHELL_FILES := .ci/run roles/patch_hosts/files/*.sh extensions/simulator/ecs_simulator/machines/namespace/programs/*
+SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/patch_hosts/files/*.sh extensions/simulator/ecs_simulator/machines/namespace/programs/*
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo demo-reset test lint unit integration venv venv-dev clean
+.PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
+	targets unit integration coverage coverage-write venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,20 +55,59 @@ demo: venv ## Patch and restart a simulated fleet; a second run finds nothing to
 demo-reset: ## Forget what the demo has patched
 	rm -rf $(DEMO_DIR)
 
-test: lint unit integration ## Run all checks and tests
+# Two gates at a time; what a gate prints stays together.
+test: venv-dev ## Run all checks and tests
+	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage
 
-lint: venv-dev ## Run ruff, mypy, shellcheck and ansible-lint
-	ruff check .
-	ruff format --check .
-	mypy
-	shellcheck $(SHELL_FILES)
-	cd $(COLLECTION) && ansible-lint --offline
+lint: ruff mypy imports shell yaml ansible-lint changelog docs-lint ## Run the checks that only read: the next eight
+
+ruff: venv-dev ## Check the style of the Python code
+	@$(GATE) $@ sh -c 'ruff check . && ruff format --check .'
+
+mypy: venv-dev ## Check the types of module_utils and the simulator
+	@$(GATE) $@ mypy
+
+imports: venv-dev ## Check which way the layers import
+	@PYTHONPATH=$(COLLECTIONS):extensions/simulator $(GATE) $@ lint-imports --no-cache
+
+shell: venv-dev ## Check the shell scripts
+	@$(GATE) $@ shellcheck $(SHELL_FILES)
+
+yaml: venv-dev ## Check the YAML files
+	@$(GATE) $@ yamllint --strict .
+
+ansible-lint: venv-dev ## Check role and playbooks with ansible-lint's profile production
+	@cd $(COLLECTION) && $(GATE) $@ ansible-lint --offline
+
+changelog: venv-dev ## Check the changelog's fragments, and that each change has one
+	@$(GATE) $@ sh -c 'antsibull-changelog lint && tests/tools/changelog_fragment'
+
+docs-lint: venv-dev ## Check the documentation of modules, plugins and roles
+	@$(GATE) $@ antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
+
+sanity: venv-dev ## Run ansible-test sanity
+	@$(GATE) $@ python tests/tools/run_ansible_test.py sanity
+
+units: venv-dev ## Run the unit tests the way ansible-test does
+	@$(GATE) $@ python tests/tools/run_ansible_test.py units
+
+targets: venv-dev ## Run the integration targets with ansible-test, against the simulator
+	@$(GATE) $@ ecs-simulator run --fleet tests/integration/fleet.yml -- \
+		python tests/tools/run_ansible_test.py integration
 
 unit: venv-dev ## Run the unit tests, and the simulator's
-	pytest -q -n 2 tests/unit extensions/simulator/tests
+	@rm -f $(COVERAGE)/unit*
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit extensions/simulator/tests
 
 integration: venv-dev ## Run modules, role and demo against the simulator
-	pytest -q -n 2 tests/end_to_end
+	@rm -f $(COVERAGE)/integration*
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 tests/end_to_end
+
+coverage: unit integration ## Show the coverage of each layer; fails where it has become less
+	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'
+
+coverage-write: ## Write down the coverage of the last test run as the record
+	@$(COMBINE) && python tests/tools/coverage_by_layer.py --write
 
 venv: .venv/.runtime $(COLLECTION) ## Install Ansible, the SDK, the simulator and the collection into .venv and .ansible
 

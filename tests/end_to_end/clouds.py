@@ -19,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 REGION = "cn-hangzhou"
+KEPT = ("PATH", "LANG", "TMPDIR")
 UPDATES = [{"name": "kernel", "from": "1.0", "to": "2.0", "restart": True}]
 
 
@@ -118,7 +119,7 @@ def start(folder: Path, fleet: dict[str, Any]) -> Cloud:
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
     home = folder / "home"
     home.mkdir()
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in os.environ if name in KEPT or name.startswith("COVERAGE_")}
     environment = kept | {
         "HOME": str(home),
         "ANSIBLE_HOME": str(home / ".ansible"),
