@@ -185,7 +185,7 @@ instances:
       type: int
     status:
       description:
-        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, not_reached.
+        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked.
       type: str
       sample: restarted
     ok:

@@ -42,7 +42,11 @@ class ControllerAction(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         task_vars = dict(task_vars or {})
         result = super().run(tmp, task_vars)
-        self._find_sources(self._task.args)
+        try:
+            self._find_sources(self._task.args)
+        except AnsibleActionFail as error:
+            # Not raised: failed_when would not hold for that.
+            return result | {"failed": True, "refused": True, "msg": str(error)}
         if self._task.delegate_to in (None, "", *_LOCAL):
             self._move_to_controller(task_vars)
         if not self._task.async_val:

@@ -98,8 +98,8 @@ def test_a_failure_stops_the_next_batch_and_is_told_at_the_end(fleet: Cloud) -> 
     failed = outcome.result["hosts"]["a"]
     # The step failed after the restart that the updates needed: what was done is still told.
     assert failed["failure"] == "script"
-    assert "step check failed with exit status 3" in failed["error_info"]
-    assert "the reason" in failed["output"]
+    assert "step check failed (exit status 3)" in failed["error_info"]
+    assert failed["error_info"].endswith("It printed last: the reason")
     assert failed["receipts"][0]["verdict"] == "restarted"
     assert failed["packages_count"] == 1
     assert commands(fleet) == [["a"], ["a"]]
@@ -126,7 +126,7 @@ def test_in_a_play_of_ones_own_ansibles_rules_hold(fleet: Cloud) -> None:
     path.write_text(yaml.safe_dump([play]), encoding="utf-8")
     outcome = fleet.playbook(path)
     assert outcome.status != 0
-    assert "step check failed with exit status 3" in outcome.output
+    assert "step check failed (exit status 3)" in outcome.output
     assert "after b" in outcome.output
     assert "after a" not in outcome.output
 
@@ -209,7 +209,7 @@ def test_check_mode_touches_no_host(fleet: Cloud) -> None:
     outcome = patch(fleet, "--check", patch_hosts_batches=["100%"])
     assert outcome.status == 0, outcome.output
     assert commands(fleet) == []
-    assert "4 not reached" in outcome.output
+    assert "4 checked" in outcome.output
 
 
 def test_a_limit_holds(fleet: Cloud) -> None:
@@ -264,11 +264,28 @@ def test_bad_variables_are_refused_with_a_sentence(fleet: Cloud, variables: dict
         assert set(statuses(outcome).values()) == {"not_reached"}
 
 
+@pytest.mark.parametrize("batches", ["foo", "", "25 %", "0", "1.5"])
+def test_a_mistyped_batch_is_not_all_hosts(fleet: Cloud, batches: str) -> None:
+    """Ansible takes an empty serial for one batch of everybody."""
+    outcome = fleet.playbook(PATCH, "-e", f"patch_hosts_batches='{batches}'")
+    assert outcome.status != 0
+    assert "is not the size of a batch" in " ".join(outcome.output.split())
+    assert nothing_happened(fleet)
+
+
+def test_a_missing_file_of_a_step_leaves_every_host_a_verdict(fleet: Cloud) -> None:
+    outcome = patch(fleet, patch_hosts_batches=["100%"], patch_hosts_steps=[{"name": "x", "src": "nosuch.sh"}])
+    assert outcome.status != 0
+    assert set(statuses(outcome).values()) == {"not_reached"}
+    assert "there is no file nosuch.sh on the controller" in outcome.output
+    assert nothing_happened(fleet)
+
+
 def test_hosts_that_are_one_instance_are_refused(fleet: Cloud) -> None:
     fleet.inventory["all"]["hosts"]["twin"] = {"ecs_instance_id": fleet.ids()["a"]}
     outcome = patch(fleet)
     assert outcome.status != 0
-    assert "The hosts a and twin have the same instance id" in outcome.output
+    assert "The hosts a, twin have the same instance id" in outcome.output
     assert nothing_happened(fleet)
 
 
@@ -276,7 +293,7 @@ def test_a_host_without_an_instance_id_is_refused(fleet: Cloud) -> None:
     fleet.inventory["all"]["hosts"]["nameless"] = {}
     outcome = patch(fleet)
     assert outcome.status != 0
-    assert "The host nameless has no instance id: set ecs_instance_id for it" in outcome.output
+    assert "The host nameless has no instance id: set ecs_instance_id" in outcome.output
     assert nothing_happened(fleet)
 
 

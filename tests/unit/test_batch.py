@@ -193,7 +193,7 @@ def test_a_host_that_never_goes_down_is_unknown_in_the_end() -> None:
 
 
 def test_a_failed_step_and_an_unfit_host_are_verdicts_of_their_own() -> None:
-    world = World(i_1=[say("failed", 1, reason="step_x_failed", steps="x:failed:1")], i_2=[], i_3=[DONE])
+    world = World(i_1=[say("failed", 1, reason="step%20x%20failed", steps="x:failed:1")], i_2=[], i_3=[DONE])
     world.api.instances["i-2"] = instance("i-2", status="Stopped")
     verdicts = world.patch()
     assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("failed", "script")

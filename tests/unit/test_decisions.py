@@ -91,4 +91,4 @@ def test_the_next_move(heard: dict[str, Any], said: Trailer | None, first: bool,
 def test_a_failed_step_is_named_with_its_log() -> None:
     decision = decide(result(exit_code=1), trailer("failed", reason="step x failed"), first=True)
     assert decision.failure
-    assert decision.failure.info == "A step failed: step x failed. The log on the host is /log."
+    assert decision.failure.info == "It failed: step x failed. The log on the host is /log."

@@ -114,7 +114,7 @@ def test_what_the_preflight_found_unfit_is_left_alone() -> None:
 def test_check_mode_sends_nothing() -> None:
     world = World()
     result = world.patch(dry=True, steps=[SCRIPT])
-    assert {row["status"] for row in result["instances"].values()} == {"not_reached"}
+    assert {row["status"] for row in result["instances"].values()} == {"checked"}
     assert not result["changed"]
     assert "run_command" not in world.called()
 

@@ -86,7 +86,7 @@ def test_the_token_belongs_to_a_run_and_its_instances() -> None:
 
 def test_two_hosts_are_not_one_instance() -> None:
     check_unique({"a": "i-1", "b": "i-2"})
-    with pytest.raises(BadInput, match="a and b have the same instance id, i-1"):
+    with pytest.raises(BadInput, match="The hosts a, b have the same instance id, i-1"):
         check_unique({"a": "i-1", "b": "i-1"})
     with pytest.raises(BadInput, match="The host b has no instance id"):
         check_unique({"a": "i-1", "b": ""})

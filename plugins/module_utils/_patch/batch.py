@@ -87,6 +87,8 @@ class Batch:
 
     def run(self) -> dict[str, dict[str, Any]]:
         """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
+        if not self._hosts:
+            return {}
         self._progress.say(
             f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
@@ -183,6 +185,9 @@ class Batch:
             results = read_results(invocation)
             for instance_id in arrived:
                 self._hear(waiting[instance_id], results[instance_id])
+            restarting = sum(_restarts(waiting[instance_id].place) for instance_id in arrived)
+            if restarting:
+                self._progress.say(f"Restarting {count(restarting, 'host')} by exit code")
 
     def _hear(self, host: Host, result: Result) -> None:
         """Take in an answer and make the move that follows from it."""
@@ -286,7 +291,18 @@ class Batch:
                 host.conclude(self._policy.run_id, status, Failure("timeout", f"{over} {host.place.unfinished}"))
 
     def _line(self) -> str:
-        """``1 of 3 hosts done, 1 working, 1 restarting``."""
-        counts = Counter(host.place.word for host in self._hosts if not isinstance(host.place, Settled))
-        parts = [f"{len(self._at(Settled))} of {count(len(self._hosts), 'host')} done"]
-        return ", ".join([*parts, *(f"{number} {word}" for word, number in counts.items())])
+        """``2 of 4 hosts done (1 failed), 1 working, 1 restarting``."""
+        settled = [place.verdict for _host, place in self._at(Settled)]
+        bad = Counter(verdict["status"] for verdict in settled if not verdict["ok"])
+        notes = f" ({_listed(bad)})" if bad else ""
+        places = Counter(host.place.word for host in self._hosts if not isinstance(host.place, Settled))
+        done = f"{len(settled)} of {count(len(self._hosts), 'host')} done{notes}"
+        return f"{done}, {_listed(places)}" if places else done
+
+
+def _restarts(place: Place) -> bool:
+    return isinstance(place, Away) and not place.pause_s
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in counts.items())

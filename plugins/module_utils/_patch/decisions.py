@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from .._instances.failure import Failure
-from .trailer import Trailer
+from .trailer import Trailer, without_trailer
 
 # Exit codes of a delivery that cannot start the runner: nothing was done, and asking again does not help. 78 is the
 # delivery's own, 126 and 127 are the shell's for an interpreter or a program that it cannot run.
@@ -49,7 +49,7 @@ def decide(result: Mapping[str, Any], trailer: Trailer | None, *, first: bool) -
     if trailer.state == "done":
         return Decision(Move.DONE)
     if trailer.state == "failed":
-        return Decision(Move.FAILED, Failure("script", _sentence("A step failed", trailer)))
+        return Decision(Move.FAILED, Failure("script", _sentence("It failed", trailer) + _last_line(result)))
     # What another delivery was told holds for that delivery's time and request, not for ours.
     if not trailer.replayed:
         if trailer.state == "refused":
@@ -81,7 +81,8 @@ def _without_trailer(result: Mapping[str, Any], *, first: bool) -> Decision:
 
 
 def _last_line(result: Mapping[str, Any]) -> str:
-    lines = result["output"].strip().splitlines()
+    """What the host's programs printed last, without what the runner itself says there."""
+    lines = [line for line in without_trailer(result["output"]).splitlines() if line and not line.startswith("---")]
     return f" It printed last: {lines[-1]}" if lines else ""
 
 

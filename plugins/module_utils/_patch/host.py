@@ -26,7 +26,7 @@ class PatchApi(CommandApi, PowerApi, Protocol):
 class Ready:
     """It is asked to continue as soon as may be."""
 
-    word = "to ask"
+    word = "to continue"
     unfinished = "It was not asked to continue any more."
 
 
@@ -68,7 +68,7 @@ class Away:
 
     @property
     def word(self) -> str:
-        return "unclear" if self.pause_s else "restarting"
+        return "to be asked again" if self.pause_s else "restarting"
 
     @property
     def unfinished(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -46,13 +47,20 @@ def check_token(token: str, run_id: str, instance_ids: Iterable[str]) -> None:
 
 def check_unique(instance_ids: Mapping[str, str]) -> None:
     """Raise :class:`BadInput` when a host (key) has no instance id (value) or shares it with another."""
-    owners: dict[str, str] = {}
+    owners: dict[str, list[str]] = defaultdict(list)
     for name, instance_id in instance_ids.items():
-        if not instance_id:
-            raise BadInput(f"The host {name} has no instance id: set ecs_instance_id for it in the inventory.")
-        if instance_id in owners:
-            raise BadInput(f"The hosts {owners[instance_id]} and {name} have the same instance id, {instance_id}.")
-        owners[instance_id] = name
+        owners[instance_id].append(name)
+    nameless = owners.pop("", [])
+    problems = [
+        f"The hosts {', '.join(names)} have the same instance id, {instance_id}."
+        for instance_id, names in owners.items()
+        if len(names) > 1
+    ]
+    if nameless:
+        hosts = f"host {nameless[0]} has" if len(nameless) == 1 else f"hosts {', '.join(nameless)} have"
+        problems.append(f"The {hosts} no instance id: set ecs_instance_id in the inventory.")
+    if problems:
+        raise BadInput(f"Nothing was done. {' '.join(problems)}")
 
 
 def agent_version(text: str) -> tuple[int, ...]:

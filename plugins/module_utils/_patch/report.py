@@ -72,6 +72,8 @@ def _restart(result: Mapping[str, Any]) -> str:
 
 def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
+    if status == "checked":
+        return "fit; nothing was run in check mode"
     if result["ok"]:
         notes = [
             f"{name} passed on attempt {step['attempts']}"

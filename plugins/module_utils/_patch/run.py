@@ -115,7 +115,7 @@ def patch(
         progress=progress,
     )
     batch.check()
-    verdicts |= {host.instance_id: _untouched(host, run_id) for host in fit} if dry else batch.run()
+    verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
@@ -203,13 +203,13 @@ def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
         raise BadInput("max_restarts must not be negative.")
 
 
-def _untouched(host: Host, run_id: str) -> dict[str, Any]:
+def _checked(host: Host, run_id: str) -> dict[str, Any]:
     return verdict_of(
         name=host.name,
         instance_id=host.instance_id,
         region_id=host.api.region_id,
         run_id=run_id,
-        status="not_reached",
+        status="checked",
         failure=None,
-        output="Check mode: nothing was run on the host, so it is not known what there is to do.",
+        output="Check mode: nothing was run on the host, so it is not known what there is to do on it.",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from .._restart.receipts import Receipt, judge
 
@@ -73,7 +74,7 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         state=words.get("state", ""),
         method=words.get("method", ""),
         boot_id=words.get("boot", ""),
-        reason=words.get("reason", "").replace("_", " ").strip(),
+        reason=unquote(words.get("reason", "")),
         log=words.get("log", ""),
         again=words.get("again") == "yes",
         changed=words.get("changed") == "yes",
@@ -81,8 +82,8 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         whole="for" in words,
         steps=dict(_step(entry) for entry in _split(words.get("steps", ""), ",")),
         evidence=words.get("evidence", "unknown"),
-        evidence_reason=words.get("evidence_reason", ""),
-        stale=words.get("stale", ""),
+        evidence_reason=unquote(words.get("evidence_reason", "")),
+        stale=unquote(words.get("stale", "")),
         restarts=tuple(_receipt(entry) for entry in _split(words.get("restarts", ""), ";")),
         packages=tuple(_package(entry) for entry in _split(words.get("packages", ""), ";")),
         packages_count=int(words.get("packages_count") or 0),
@@ -106,7 +107,7 @@ def _receipt(entry: str) -> Receipt:
         after=after,
         requested_at=requested_at,
         proven_at=proven_at,
-        evidence=[f"reason: {reason}"],
+        evidence=[f"reason: {unquote(reason)}"],
     )
 
 

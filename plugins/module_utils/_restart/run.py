@@ -37,6 +37,8 @@ def reboot_instances(
         unfit = find_unfit(api, instance_ids, "linux")
         untouched = judge(method="none", before=None, after=None, requested_at=None, proven_at=None)
         results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
+        for key in results.keys() - unfit.keys():
+            results[key]["ok"] = None
         changed = len(unfit) < len(instance_ids)
     else:
         results = reboot_and_prove(api, instance_ids, force=force, timeout_s=timeout_s, clock=clock, progress=progress)

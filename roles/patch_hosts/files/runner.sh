@@ -74,16 +74,16 @@ continue_run() {
   read_request "$delivery"
   run=$base/runs/$run_id
   keeper_started=no
-  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the_clock_is_${behind_s}_s_behind"
-  in_time || leave late "$EXIT_LATE" before_the_first_step
+  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the clock is $behind_s s behind"
+  in_time || leave late "$EXIT_LATE" "before the first step"
   case "$(boot_id)" in
   ????????-????-????-????-????????????) ;;
-  *) leave refused "$EXIT_REFUSED" the_boot_id_is_unknown ;;
+  *) leave refused "$EXIT_REFUSED" "the boot id is unknown" ;;
   esac
   for tool in awk cksum flock setsid timeout; do
-    command -v "$tool" >/dev/null 2>&1 || leave refused "$EXIT_REFUSED" "the_host_has_no_$tool"
+    command -v "$tool" >/dev/null 2>&1 || leave refused "$EXIT_REFUSED" "the host has no $tool"
   done
-  mkdir -p "$run/steps" || leave refused "$EXIT_REFUSED" "cannot_write_$run"
+  mkdir -p "$run/steps" || leave refused "$EXIT_REFUSED" "cannot write $run"
   check_identity
   remove_old_runs
   exec 9>>"$run/lock"
@@ -96,7 +96,7 @@ continue_run() {
     exec 9>&-
     exec 9>>"$run/lock"
   fi
-  timeout "$(seconds_left)" flock 9 || leave busy "$EXIT_LATER" the_steps_still_run
+  timeout "$(seconds_left)" flock 9 || leave busy "$EXIT_LATER" "the steps still run"
   tell
 }
 
@@ -106,7 +106,7 @@ tell() {
   trailer=$(cat "$run/trailer" 2>/dev/null)
   case "$trailer" in
   *" for=${delivery##*/} "*) ;;
-  "") leave pending "$EXIT_LATER" the_keeper_was_killed ;;
+  "") leave pending "$EXIT_LATER" "the keeper was killed" ;;
   *)
     rm -rf "$delivery"
     cat "$run/summary" 2>/dev/null
@@ -195,7 +195,7 @@ check_plan() {
   plan="always=no"
   [ "$run_restart" != always ] || plan="always=yes"
   [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
-  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the_run_id_belongs_to_another_kind_of_run"
+  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "'the run id belongs to another kind of run'"
 }
 
 # A restart was asked for: has it happened?
@@ -232,7 +232,7 @@ settle_restart() {
   again=yes
   age=$(($(uptime_s) - asked_uptime))
   if [ "$age" -lt "$settle_s" ]; then
-    end_with pending "a_restart_was_requested_${age}_s_ago"
+    end_with pending "a restart was requested $age s ago"
   fi
   ask_for_restart "$reason"
 }
@@ -252,16 +252,16 @@ work_on() {
   if [ -s "$records/started" ]; then
     look_at_started_step
   fi
-  in_time || end_with late "before_step_$name"
+  in_time || end_with late "before step $name"
   if [ -f "$step/unless" ] && guard_says_done; then
     finish_step skipped
     return 0
   fi
   while :; do
-    in_time || end_with late "before_attempt_$((attempt + 1))_of_step_$name"
+    in_time || end_with late "before attempt $((attempt + 1)) of step $name"
     run_step && break
     if [ "$attempt" -ge "$attempts" ]; then
-      fail_step "failed with $status, attempt $attempt of $attempts"
+      fail_step "failed ($status), attempt $attempt of $attempts"
     fi
   done
   # Before the step counts as finished, or a power cut in between would lose the wish.
@@ -277,9 +277,9 @@ look_at_started_step() {
     # It ended, and failed: it may be tried anew, and may have been mended meanwhile.
     attempt=0
   elif [ "$started_boot" = "$boot" ] && session_lives "$pid" "$start"; then
-    end_with pending "step_${name}_still_runs"
+    end_with pending "step $name still runs"
   elif [ "$started_content" != "$(content)" ]; then
-    end_with refused "step_${name}_has_changed_since_it_began"
+    end_with refused "step $name has changed since it began"
   elif [ "$rerun" != yes ] && [ ! -f "$step/unless" ]; then
     fail_step "was interrupted, and has neither a guard (unless) nor rerun: look how far it came"
   fi
@@ -321,7 +321,7 @@ run_step() {
     ;;
   *)
     keep_record "$records/failed" "$attempt $status"
-    log_line "step $name: attempt $attempt failed with $status"
+    log_line "step $name: attempt $attempt failed ($status)"
     return 1
     ;;
   esac
@@ -336,7 +336,7 @@ await() {
   status="exit status $?"
   if [ -e "$run/overdue.$1" ]; then
     # The leader is gone; the watch sees to the others.
-    status="no end after $2 s"
+    status="no end within $2 s"
     rm -f "$run/overdue.$1"
   else
     # By group, and by number in case it has not become a group yet.
@@ -357,7 +357,7 @@ fail_step() {
   say "$name: $1"
   say "the end of the log:"
   tail -n "$SUMMARY_LOG_LINES" "$run/log" >>"$run/summary"
-  end_with failed "step_${name}_$1"
+  end_with failed "step $name $1"
 }
 
 restart_after_step() {
@@ -403,7 +403,7 @@ ask_for_restart() {
   proven=$(count "$run/restarts")
   if [ "$proven" -ge "$most_restarts" ]; then
     say "another restart is required ($1) after $proven, the most that this run may have"
-    end_with failed "another_restart_is_required_after_$proven"
+    end_with failed "another restart is required after $proven"
   fi
   keep_record "$run/restart_requested" "$boot $method $(uptime_s) $(utc_now) $(word "$1")"
   rm -f "$run/restart_wanted"
@@ -637,7 +637,7 @@ content() {
 
 # A record that what follows depends on: without it the keeper stops.
 keep_record() {
-  record "$1" "$2" || end_with failed "cannot_write_$1"
+  record "$1" "$2" || end_with failed "cannot write $1"
 }
 
 # Write a record whole or not at all.
@@ -685,15 +685,15 @@ trailer_start() {
     "$run_id" "$1" "$2" "$(boot_id)" "$(utc_now)"
 }
 
-# A text as one word of the trailer.
+# A text as one word of the trailer; its spaces become %20, as in addresses.
 word() {
-  printf '%s' "$1" | tr -c 'A-Za-z0-9._+~:,/@-' '_' | cut -c "1-$WORD_BYTES"
+  printf '%s' "$1" | tr -c 'A-Za-z0-9._+~:,/@() -' '_' | cut -c "1-$WORD_BYTES" | sed 's/ /%20/g'
 }
 
 # Lines as one word: fields joined by "|", lines by ";", as many whole lines as fit into so many bytes.
 pack() {
   [ -s "$1" ] || return 0
-  tr -c 'A-Za-z0-9._+~:,/@ \n-' '_' <"$1" | awk -v room="$2" '
+  tr -c 'A-Za-z0-9._+~:,/@()% \n-' '_' <"$1" | awk -v room="$2" '
     { gsub(/ /, "|"); if (length(all) + length($0) < room) all = all (all == "" ? "" : ";") $0 }
     END { printf "%s", all }'
 }
