@@ -9,6 +9,7 @@ PYTHON := $(shell for python in python3.15 python3.14 python3.13 python3.12 pyth
 endif
 ANSIBLE_CORE ?= ansible-core>=2.19
 ARGS ?=
+MATRIX ?=
 
 ROOT := $(CURDIR)
 GATE := $(ROOT)/tests/tools/gate
@@ -34,7 +35,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write venv venv-dev clean
+	targets unit integration coverage coverage-write test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +106,9 @@ integration: venv-dev ## Run modules, role and demo against the simulator
 
 coverage: unit integration ## Show the coverage of each layer; fails where it has become less
 	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'
+
+test-matrix: venv-dev ## Run the tests with every pair of Python and ansible-core that can be had here
+	@$(GATE) $@ python tests/tools/matrix.py $(MATRIX)
 
 coverage-write: ## Write down the coverage of the last test run as the record
 	@$(COMBINE) && python tests/tools/coverage_by_layer.py --write

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.common.parameters import sanitize_keys
 
 from ._progress import Progress
 from ._sdk.client import Connection
@@ -21,7 +22,8 @@ from ._waiting import Clock, RealClock
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "region_id": {"type": "str", "aliases": ["region"], "fallback": (env_fallback, ["ALIBABA_CLOUD_REGION_ID"])},
     "endpoint": {"type": "str", "fallback": (env_fallback, ["ALIBABA_CLOUD_ECS_ENDPOINT"])},
-    "access_key_id": {"type": "str", "no_log": True},
+    # Not a secret, and a short one would be cut out of results.
+    "access_key_id": {"type": "str", "no_log": False},
     "access_key_secret": {"type": "str", "no_log": True},
     "security_token": {"type": "str", "no_log": True},
     "profile": {"type": "str"},
@@ -54,6 +56,26 @@ class Context:
         return Ecs(Connection.from_options(options), self.clock)
 
 
+class Module(AnsibleModule):  # type: ignore[misc]  # Ansible's own types are not looked at
+    """A module of ours: neither the system's log nor its result repeats the scripts that it was given."""
+
+    def log(self, msg: str, log_args: Any = None) -> None:
+        """Nothing: Ansible would send all arguments to syslog."""
+
+    def exit_json(self, **result: Any) -> None:
+        """Return a result, without secrets in the keys of its dictionaries either."""
+        super().exit_json(**self._quiet(result))
+
+    def fail_json(self, msg: str, **result: Any) -> None:
+        """Return a failure; the same holds for it."""
+        super().fail_json(msg, **self._quiet(result))
+
+    def _quiet(self, result: dict[str, Any]) -> dict[str, Any]:
+        quiet: dict[str, Any] = sanitize_keys(result, self.no_log_values)
+        # With -vvv Ansible would show all arguments here.
+        return quiet | {"invocation": {}}
+
+
 def read_text(params: Mapping[str, Any], option: str) -> str:
     """The text of an option, or of the file that ``src`` names in its place."""
     if params.get("src"):
@@ -69,7 +91,7 @@ def run_module(
     A result with the key ``failed`` fails the task and keeps everything else in it. An error of the core becomes one
     sentence and ``refused``: a core raises only as long as it has changed nothing.
     """
-    module = AnsibleModule(
+    module = Module(
         argument_spec=CONNECTION_SPEC | argument_spec,
         supports_check_mode=True,
         required_together=CONNECTION_TOGETHER,

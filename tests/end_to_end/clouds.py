@@ -63,6 +63,7 @@ class Cloud:
         inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
         done = subprocess.run(
             [str(BIN / "ansible-playbook"), "-i", str(inventory), str(path), *arguments],
+            cwd=self.folder,
             env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

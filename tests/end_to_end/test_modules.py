@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,29 +233,3 @@ def test_what_is_wrong_is_one_clear_sentence(
 def test_an_unknown_invocation_is_named(cloud: Cloud) -> None:
     outcome = cloud.play([{WAIT: {"invoke_ids": ["t-nope"]}}])
     assert outcome.result["msg"].startswith(f"There is no invocation t-nope in {REGION}.")
-
-
-def test_secrets_do_not_show_at_any_verbosity(cloud: Cloud) -> None:
-    secret = "canary-secret-0123456789"
-    ids = cloud.ids()
-    outcome = cloud.play(
-        [
-            {INFO: {"access_key_id": "demo", "access_key_secret": secret, "security_token": secret}},
-            {
-                RUN: {
-                    "instance_ids": [ids["web-01"]],
-                    "content": "true",
-                    "access_key_id": "demo",
-                    "access_key_secret": secret,
-                }
-            },
-        ],
-        "-vvvvvv",
-        DEBUG="sdk",
-    )
-    assert "SignatureDoesNotMatch" in outcome.output
-    shown = outcome.output.replace((cloud.folder / "play.yml").read_text(encoding="utf-8"), "")
-    assert secret not in shown
-    for path in Path(cloud.environment["HOME"]).rglob("*"):
-        if path.is_file():
-            assert secret.encode() not in path.read_bytes()

@@ -9,7 +9,6 @@ copy of the tree, a home of its own, a get-pip made of the wheel from the packag
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,8 @@ from types import SimpleNamespace
 
 import yaml
 from ansible_test._internal.python_requirements import get_venv_packages
+from tree import ROOT, copy_tree
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # What get-pip.py does: run the pip of a wheel, to install that wheel.
@@ -29,24 +28,6 @@ sys.argv[1:] = [{wheel!r} if word.startswith("pip==") else word for word in sys.
 sys.argv.insert(1, "install")
 runpy.run_module("pip", run_name="__main__")
 """
-
-
-def copy_tree(target: Path) -> None:
-    """Copy what git knows or would add."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    shutil.rmtree(target, ignore_errors=True)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
-    # Or ansible-test asks the checkout's git for its files, and git ignores the copy.
-    subprocess.run(["git", "init", "-q", str(target)], check=True)
 
 
 def provide_pip(home: Path) -> None:
@@ -79,6 +60,7 @@ def main() -> int:
     command, *options = sys.argv[1:]
     base = ROOT / ".ansible" / "test" / command
     tree = base / "ansible_collections" / "cloudops" / "alibaba"
+    tree.mkdir(parents=True, exist_ok=True)
     copy_tree(tree)
     provide_pip(base / "home")
     if command == "integration":
