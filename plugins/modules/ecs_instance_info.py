@@ -84,7 +84,7 @@ instances:
       description: Its tags.
       type: dict
     started_at:
-      description: When it was last started, in UTC. A restart from inside the guest need not show here. Null if it never was.
+      description: When it was last started, in UTC, or null. A restart from inside the guest need not show here.
       type: str
     agent:
       description: Its Cloud Assistant Agent.
