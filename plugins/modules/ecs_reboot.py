@@ -69,7 +69,7 @@ instances:
       description: The instance's region.
       type: str
     ok:
-      description: Whether the restart is proven.
+      description: Whether the restart is proven; null in check mode, of an instance that is fit.
       type: bool
     failure:
       description: Null, or one of agent, network, instance and lost.
