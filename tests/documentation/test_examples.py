@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EXAMPLES of every module run as they are written, and return what RETURN says."""
+"""The EXAMPLES of every module and plugin run as they are written, and modules return what RETURN says."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from documentation.modules import MODULES, Module
 from documentation.returned import Returned
-from end_to_end.clouds import Cloud, Outcome
+from end_to_end.clouds import ROOT, Cloud, Outcome
 
 RETURNED = Returned({name: module.returns for name, module in MODULES.items()})
 ALL_EXAMPLES = [task for module in MODULES.values() for task in module.examples]
@@ -32,6 +34,16 @@ def run(cloud: Cloud, tasks: list[dict[str, Any]], *arguments: str, **environmen
 def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
     outcome = run(cloud, module.examples)
     assert [result["msg"] for result in outcome.results if result.get("failed")] == []
+
+
+@pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/*/*.yml")), ids=lambda plugin: plugin.stem)
+def test_the_examples_of_a_plugin_work(cloud: Cloud, plugin: Path) -> None:
+    """Plugins that are no modules have whole plays as examples."""
+    path = cloud.folder / "plugin.yml"
+    path.write_text(yaml.safe_load(plugin.read_text(encoding="utf-8"))["EXAMPLES"], encoding="utf-8")
+    cloud.inventory = {"all": {"hosts": {"web-01": {"ecs_instance_id": "i-bp1demoweb0000000001"}}}}
+    outcome = cloud.playbook(path)
+    assert outcome.status == 0, outcome.output
 
 
 # Whether they then work does not matter: these are for the values that are seldom returned.
