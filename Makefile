@@ -35,7 +35,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write test-matrix venv venv-dev clean
+	targets unit integration coverage coverage-write documentation docs test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ demo-reset: ## Forget what the demo has patched
 
 # Two gates at a time; what a gate prints stays together.
 test: venv-dev ## Run all checks and tests
-	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage
+	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage documentation
 
 lint: ruff mypy imports shell yaml ansible-lint changelog docs-lint ## Run the checks that only read: the next eight
 
@@ -112,6 +112,12 @@ test-matrix: venv-dev ## Run the tests with every pair of Python and ansible-cor
 
 coverage-write: ## Write down the coverage of the last test run as the record
 	@$(COMBINE) && python tests/tools/coverage_by_layer.py --write
+
+documentation: venv-dev ## Run what the documentation shows
+	@$(GATE) $@ pytest -q -n 2 tests/documentation
+
+docs: venv ## Rewrite what is generated in the documentation
+	python tests/tools/role_readme.py
 
 venv: .venv/.runtime $(COLLECTION) ## Install Ansible, the SDK, the simulator and the collection into .venv and .ansible
 

@@ -60,7 +60,7 @@ options:
     description: A file with the certificates of the authorities to trust instead of the usual ones.
     type: path
 requirements:
-  - alibabacloud_ecs20140526 >= 7.0.0, in the Python that runs Ansible
+  - alibabacloud_ecs20140526 >= 7.1.0, in the Python that runs Ansible
   - alibabacloud_tea_openapi >= 0.4.0, in the Python that runs Ansible
 notes:
   - This module runs on the controller, in Ansible's own Python, whatever host the task is for. It needs neither

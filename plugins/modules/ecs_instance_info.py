@@ -84,7 +84,7 @@ instances:
       description: Its tags.
       type: dict
     started_at:
-      description: When it was last started, in UTC. A restart from inside the guest need not show here.
+      description: When it was last started, in UTC, or null. A restart from inside the guest need not show here.
       type: str
     agent:
       description: Its Cloud Assistant Agent.
@@ -97,13 +97,17 @@ instances:
           description: Its version, or an empty text.
           type: str
         last_heartbeat_at:
-          description: When it was last heard of, in UTC.
+          description: When it was last heard of, in UTC, or null.
           type: str
 missing:
   description: The ids of O(instance_ids) that the region does not have, or that do not match.
   returned: always
   type: list
   elements: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._instances.info import instance_info

@@ -198,10 +198,10 @@ instances:
       description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
       type: str
     error_code:
-      description: The API's error code.
+      description: The API's error code, or null.
       type: str
     error_info:
-      description: What went wrong and what to do about it.
+      description: What went wrong and what to do about it, or null.
       type: str
     steps:
       description: How each step ended, by its name.
@@ -234,14 +234,16 @@ instances:
       description: Whether a restart is proven.
       type: bool
     receipts:
-      description: A receipt for each restart, as M(cloudops.alibaba.ecs_reboot) returns it.
+      description:
+        - A receipt for each restart, as in RV(cloudops.alibaba.ecs_reboot#module:instances.receipt), though its method
+          may also be exit_code.
       type: list
       elements: dict
     restart_evidence:
       description: Whether the host says that it needs a restart, one of required, not_required and unknown.
       type: str
     restart_stale:
-      description: The reason for a restart that is still there after a restart for it.
+      description: The reason for a restart that is still there after a restart for it, or null.
       type: str
     cycles:
       description: How often the host was asked to continue.
@@ -251,11 +253,15 @@ instances:
       type: list
       elements: str
     log:
-      description: The log on the host.
+      description: The log on the host, or null if it did not tell.
       type: str
     output:
       description: The summary that the host printed last, at most 2,000 characters.
       type: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._module import Context, run_module

@@ -96,16 +96,16 @@ instances:
       description: The instance's region.
       type: str
     instance_name:
-      description: The instance's name.
+      description: The instance's name, or null.
       type: str
     zone_id:
-      description: The instance's zone.
+      description: The instance's zone, or null.
       type: str
     status:
-      description: The instance's status.
+      description: The instance's status, or null.
       type: str
     agent_version:
-      description: The version of its Cloud Assistant Agent.
+      description: The version of its Cloud Assistant Agent, or null.
       type: str
     restart_method:
       description: How it would be restarted, V(exit_code) or V(api). Null when its region could not be looked at.
@@ -117,11 +117,15 @@ instances:
       description: Null, or one of agent, instance, input, network and lost.
       type: str
     error_code:
-      description: The API's error code.
+      description: The API's error code, or null.
       type: str
     error_info:
-      description: Why it is not fit, and what to do about it.
+      description: Why it is not fit and what to do about it, or null.
       type: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._module import Context, run_module

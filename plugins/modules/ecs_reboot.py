@@ -69,16 +69,16 @@ instances:
       description: The instance's region.
       type: str
     ok:
-      description: Whether the restart is proven.
+      description: Whether the restart is proven; null in check mode, of an instance that is fit.
       type: bool
     failure:
       description: Null, or one of agent, network, instance and lost.
       type: str
     error_code:
-      description: The API's error code.
+      description: The API's error code, or null.
       type: str
     error_info:
-      description: What went wrong and what to do about it.
+      description: What went wrong and what to do about it, or null.
       type: str
     receipt:
       description: The evidence.
@@ -92,16 +92,16 @@ instances:
           description: How the restart was asked for, V(api), or V(none) when it was not.
           type: str
         boot_id_before:
-          description: The boot id before.
+          description: The boot id before, or null if it was not seen.
           type: str
         boot_id_after:
-          description: The boot id after.
+          description: The boot id after, or null if it was not seen.
           type: str
         requested_at:
-          description: When the restart was asked for, in UTC.
+          description: When the restart was asked for, in UTC, or null if it was not.
           type: str
         proven_at:
-          description: When the new boot id was seen, in UTC.
+          description: When the new boot id was seen, in UTC, or null if it was not.
           type: str
         evidence:
           description: What the verdict rests on, in words.
@@ -117,6 +117,10 @@ failed_ids:
   returned: always
   type: list
   elements: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._module import Context, run_module

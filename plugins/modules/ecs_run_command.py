@@ -136,7 +136,7 @@ instances:
         - Null while that is not known, with O(wait=false).
       type: bool
     exit_code:
-      description: The script's exit code.
+      description: The script's exit code; null where it did not end by itself.
       type: int
       sample: 0
     output:
@@ -147,20 +147,20 @@ instances:
       description: How many bytes of output were lost.
       type: int
     error_code:
-      description: The API's ErrorCode.
+      description: The API's ErrorCode, or null.
       type: str
     error_info:
-      description: What went wrong and what to do about it.
+      description: What went wrong and what to do about it, or null.
       type: str
     failure:
       description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
       type: str
     started_at:
-      description: When the script began, in UTC.
+      description: When the script began, in UTC, or null.
       type: str
       sample: "2026-11-22T01:02:03Z"
     finished_at:
-      description: When the script ended, in UTC.
+      description: When the script ended, in UTC, or null.
       type: str
     power_action:
       description: The power action that the script asked for with its exit code, one of none, restart and stop.
@@ -192,6 +192,10 @@ invocations:
       description: The instances it was submitted for.
       type: list
       elements: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._cloud_assistant.command import Command

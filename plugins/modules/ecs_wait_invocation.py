@@ -59,7 +59,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: The result on each instance, by instance id, as M(cloudops.alibaba.ecs_run_command) returns it.
+  description:
+    - The result on each instance, by instance id, as in
+      RV(cloudops.alibaba.ecs_run_command#module:instances).
   returned: always
   type: dict
 succeeded_ids:
@@ -72,6 +74,10 @@ failed_ids:
   returned: always
   type: list
   elements: str
+refused:
+  description: True when the call was refused before anything was done. It then returns nothing else.
+  returned: when refused
+  type: bool
 """
 
 from ..module_utils._cloud_assistant.run import wait_for_invocations

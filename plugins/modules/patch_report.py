@@ -50,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run_id:
-  description: The name of the run.
+  description: The name of the run; null when no batch was reached.
   returned: always
   type: str
 counts:

@@ -75,11 +75,14 @@ class Cloud:
         return Outcome(done.returncode, done.stdout, [])
 
     def play(self, tasks: list[dict[str, Any]], *arguments: str, hosts: str = "all", **more: Any) -> Outcome:
-        """Run tasks on hosts, once each, as ``result_0`` and so on; capital letters are environment variables."""
+        """Run tasks on hosts, once each; capital letters are environment variables.
+
+        What has no ``register`` of its own is registered as ``result_0`` and so on.
+        """
         environment = {key: more.pop(key) for key in list(more) if key.isupper()}
         whole: list[dict[str, Any]] = []
         for number, task in enumerate(tasks):
-            name = f"result_{number}"
+            name = task.get("register", f"result_{number}")
             whole.append({"run_once": True, "ignore_errors": True, **task, "register": name})
             # debug needs no connection, and Base64 survives the output.
             message = f"RESULT:{{{{ {name} | to_json | b64encode }}}}:RESULT"

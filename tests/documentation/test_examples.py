@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The EXAMPLES of every module and plugin run as they are written, and modules return what RETURN says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from documentation.modules import MODULES, Module
+from documentation.returned import Returned
+from end_to_end.clouds import ROOT, Cloud, Outcome
+
+RETURNED = Returned({name: module.returns for name, module in MODULES.items()})
+ALL_EXAMPLES = [task for module in MODULES.values() for task in module.examples]
+
+
+def run(cloud: Cloud, tasks: list[dict[str, Any]], *arguments: str, **environment: str) -> Outcome:
+    """Run examples as one play; what they return is what is documented."""
+    outcome = cloud.play(tasks, *arguments, hosts="localhost", **environment)
+    assert len(outcome.results) == len(tasks), outcome.output
+    differences = [
+        difference
+        for task, result in zip(tasks, outcome.results)
+        for name in MODULES.keys() & task.keys()
+        for difference in RETURNED.differences(name, result)
+    ]
+    assert not differences, "\n".join(dict.fromkeys(differences))
+    return outcome
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=str)
+def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
+    outcome = run(cloud, module.examples)
+    assert [result["msg"] for result in outcome.results if result.get("failed")] == []
+
+
+@pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/*/*.yml")), ids=lambda plugin: plugin.stem)
+def test_the_examples_of_a_plugin_work(cloud: Cloud, plugin: Path) -> None:
+    """Plugins that are no modules have whole plays as examples."""
+    path = cloud.folder / "plugin.yml"
+    path.write_text(yaml.safe_load(plugin.read_text(encoding="utf-8"))["EXAMPLES"], encoding="utf-8")
+    cloud.inventory = {"all": {"hosts": {"web-01": {"ecs_instance_id": "i-bp1demoweb0000000001"}}}}
+    outcome = cloud.playbook(path)
+    assert outcome.status == 0, outcome.output
+
+
+# Whether they then work does not matter: these are for the values that are seldom returned.
+
+
+def test_check_mode_returns_what_is_documented(cloud: Cloud) -> None:
+    run(cloud, ALL_EXAMPLES, "--check")
+
+
+def test_refused_calls_return_what_is_documented(cloud: Cloud) -> None:
+    outcome = run(cloud, ALL_EXAMPLES, ALIBABA_CLOUD_ACCESS_KEY_SECRET="wrong")
+    assert any("refused" in result for result in outcome.results), outcome.output
+
+
+@pytest.mark.parametrize("cloud", ["failing", "unfit"], indirect=True)
+def test_failures_return_what_is_documented(cloud: Cloud) -> None:
+    outcome = run(cloud, ALL_EXAMPLES)
+    assert any(result.get("failed_ids") for result in outcome.results), outcome.output
