@@ -51,7 +51,7 @@ class Returned:
         if value is None:
             if not re.search(r"\bnull\b", description, re.IGNORECASE):
                 yield f"{where} is null, and its description does not say that it may be"
-        elif type(value) is not _TYPES[entry["type"]]:
+        elif not isinstance(value, _TYPES[entry["type"]]) or (entry["type"] == "int" and isinstance(value, bool)):
             yield f"{where} is documented as {entry['type']} and is {value!r}"
         elif isinstance(value, list):
             for item in value:

@@ -11,18 +11,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def copy_tree(target: Path) -> None:
-    """Copy what git knows or would add; what was made in an earlier copy (ignored by git) stays."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
-    # Or the copy would belong to the checkout's git, which ignores it.
+    """Copy all files that git does not ignore; what was made in an earlier copy and is ignored stays.
+
+    The copy gets an empty repository of its own: the checkout's would ignore it, and need not be there.
+    """
     subprocess.run(["git", "init", "-q", str(target)], check=True)
-    for name in _names(command, target):
-        (target / name).unlink(missing_ok=True)
-    for name in _names(command, ROOT):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
+    for name in _files(target, target):
+        (target / name).unlink()
+    for name in _files(ROOT, target):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
 
 
-def _names(command: list[str], folder: Path) -> list[str]:
-    listed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
-    return [name for name in listed.split("\0") if name]
+def _files(folder: Path, repository: Path) -> list[str]:
+    command = ["git", f"--git-dir={repository / '.git'}", f"--work-tree={folder}", "ls-files", "-z", "--others"]
+    listed = subprocess.run([*command, "--exclude-standard"], cwd=folder, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.split("\0") if name]
