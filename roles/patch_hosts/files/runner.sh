@@ -195,7 +195,7 @@ check_plan() {
   plan="always=no"
   [ "$run_restart" != always ] || plan="always=yes"
   [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
-  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "'the run id belongs to another kind of run'"
+  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the run id belongs to another kind of run"
 }
 
 # A restart was asked for: has it happened?
