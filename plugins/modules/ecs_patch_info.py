@@ -107,6 +107,13 @@ instances:
     agent_version:
       description: The version of its Cloud Assistant Agent, or null.
       type: str
+    resumed:
+      description: Whether this run has been sent to it before, by an earlier start.
+      type: bool
+    returning:
+      description:
+        - Whether it is away and expected back, because the run has been sent to it before. Then it counts as fit.
+      type: bool
     restart_method:
       description: How it would be restarted, V(exit_code) or V(api). Null when its region could not be looked at.
       type: str

@@ -28,6 +28,7 @@ class FakeClock:
     def __init__(self) -> None:
         self.now = START
         self.sleeps: list[float] = []
+        self.on_sleep: Callable[[], None] = lambda: None
 
     def time(self) -> float:
         return self.now
@@ -38,6 +39,7 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
         self.now += seconds
+        self.on_sleep()
 
 
 class Lines(Progress):
@@ -111,6 +113,7 @@ class FakeApi:
     region_id: str = REGION
     calls: list[tuple[str, Any]] = field(default_factory=list)
     rows: dict[str, dict[str, TaskRow]] = field(default_factory=dict)
+    tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
     seconds: Callable[[str], float] = lambda instance_id: 0.0
     unfinished: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
@@ -150,6 +153,7 @@ class FakeApi:
             raise error
         invoke_id = f"t-{next(self.numbers)}"
         self.rows[invoke_id] = {}
+        self.tags[invoke_id] = tags or {}
         for id_ in instance_ids:
             self.rows[invoke_id][id_] = task(invoke_id, id_, status="Running", exit_code=None)
             self.unfinished[invoke_id, id_] = self.clock.now + self.seconds(id_), content
@@ -167,6 +171,13 @@ class FakeApi:
         self._finish()
         rows = self.rows.get(invoke_id)
         return InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", rows) if rows is not None else None
+
+    def describe_invocations(self, tags: Mapping[str, str]) -> Iterator[InvocationRow]:
+        self.calls.append(("describe_invocations", dict(tags)))
+        self._finish()
+        for number, (invoke_id, rows) in enumerate(self.rows.items()):
+            if tags.items() <= self.tags[invoke_id].items():
+                yield InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", rows, START + number)
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
         self.calls.append(("describe_invocation_results", invoke_id))

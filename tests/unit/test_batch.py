@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,10 @@ class World:
     def patch(self, method: str = "exit_code") -> dict[str, dict[str, Any]]:
         return self.batch(method).run()
 
-    def batch(self, method: str = "exit_code") -> Batch:
+    def batch(self, method: str = "exit_code", resumed: Collection[str] = ()) -> Batch:
         return Batch(
             [Host(name.upper(), name, self.api, method) for name in self.answers],
+            resumed=resumed,
             courier=Courier(ROOT / "roles" / "patch_hosts" / "files"),
             policy=Policy("r-1", "if_required", settle_s=120, most_restarts=3),
             steps=self.steps,

@@ -10,7 +10,15 @@ import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Limits
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.run import patch, preflight
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput, CloudError
-from ansible_collections.cloudops.alibaba.tests.unit.fakes import FakeApi, FakeClock, Lines, agent, api_error, task
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    FakeApi,
+    FakeClock,
+    Lines,
+    agent,
+    api_error,
+    instance,
+    task,
+)
 from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE
 
 FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
@@ -109,6 +117,29 @@ def test_what_the_preflight_found_unfit_is_left_alone() -> None:
     row = result["instances"]["i-1"]
     assert (row["status"], row["failure"], row["name"], row["cycles"]) == ("failed", "agent", "web-01", 0)
     assert result["instances"]["i-2"]["ok"]
+
+
+def test_what_restarts_for_an_earlier_start_of_the_run_is_waited_for() -> None:
+    """The controller was killed while a host was away: the same run again does not take it for unfit."""
+    world = World()
+    world.patch()
+    world.apis["r-1"].agents["i-1"] = agent("i-1", online=False)
+    report = world.preflight()
+    entry = report["instances"]["i-1"]
+    assert (entry["ok"], entry["resumed"], entry["returning"]) == (True, True, True)
+    world.apis["r-1"].instances["i-1"] = instance("i-1", status="Stopped")
+    assert not world.preflight()["instances"]["i-1"]["ok"], "a stopped instance does not come back by itself"
+    world.apis["r-1"].instances["i-1"] = instance("i-1")
+    # Nothing done is known of it, so it is asked as soon as it is back.
+    world.clock.on_sleep = lambda: world.apis["r-1"].agents.update({"i-1": agent("i-1")})
+    result = world.patch(preflight=report)
+    assert result["instances"]["i-1"]["ok"], result["instances"]["i-1"]
+
+
+def test_a_new_run_waits_for_nobody() -> None:
+    world = World()
+    world.apis["r-1"].agents["i-1"] = agent("i-1", online=False)
+    assert not world.preflight()["instances"]["i-1"]["returning"]
 
 
 def test_check_mode_sends_nothing() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -23,10 +23,10 @@ from .._sdk.shapes import parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
 from .delivery import Courier
+from .earlier import adopt, tags_of
 from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled
 from .steps import Policy, Step
 
-RUN_TAG = "cloudops-run"
 # How often in a row a host may answer that it does not know, before nobody does.
 _MOST_ASKS = 5
 # Before a host that gave no answer is asked again.
@@ -62,6 +62,7 @@ class Batch:
         self,
         hosts: Sequence[Host],
         *,
+        resumed: Collection[str] = (),
         courier: Courier,
         policy: Policy,
         steps: Sequence[Step],
@@ -70,6 +71,7 @@ class Batch:
         progress: Progress,
     ) -> None:
         self._hosts = list(hosts)
+        self._resumed = resumed
         self._courier = courier
         self._policy = policy
         self._steps = steps
@@ -93,6 +95,7 @@ class Batch:
             f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
         )
+        self._adopt()
         while not self._deadline.passed and len(self._at(Settled)) < len(self._hosts):
             self._ask([host for host, _ready in self._at(Ready)])
             self._listen(self._deadline)
@@ -113,11 +116,19 @@ class Batch:
 
     def _ask(self, hosts: Iterable[Host]) -> None:
         """One command for all of them (one for each region and method)."""
-        groups: dict[tuple[int, str], list[Host]] = defaultdict(list)
-        for host in hosts:
-            groups[id(host.api), host.method].append(host)
-        for group in groups.values():
+        for group in _by_region_and_method(hosts):
             self._ask_group({host.instance_id: host for host in group})
+
+    def _adopt(self) -> None:
+        """Take over what an earlier controller of the run has asked the very same hosts."""
+        resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
+        for group in _by_region_and_method(resumed):
+            tags = tags_of(self._policy, self._steps, group[0].method)
+            for host, result in adopt(group, tags, self._policy.run_id):
+                self._hear(host, result)
+            working = sum(isinstance(host.place, Asked) for host in group)
+            if working:
+                self._progress.say(f"{count(working, 'host')} still at work for an earlier start of the run")
 
     def _ask_group(self, hosts: dict[str, Host]) -> None:
         some = next(iter(hosts.values()))
@@ -145,7 +156,7 @@ class Batch:
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
             name="cloudops-patch",
             description=f"run {self._policy.run_id}",
-            tags={RUN_TAG: self._policy.run_id},
+            tags=tags_of(self._policy, self._steps, method),
         )
 
     # --- listening ---------------------------------------------------------------------------------------------
@@ -192,14 +203,17 @@ class Batch:
     def _hear(self, host: Host, result: Result) -> None:
         """Take in an answer and make the move that follows from it."""
         first = host.cycles == 0
+        adopted = isinstance(host.place, Asked) and host.place.adopted
         trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
         if decision.move is Move.DONE:
             host.conclude(self._policy.run_id, None, None)
+        elif decision.move is Move.FAILED and adopted and decision.failure and decision.failure.kind == "timeout":
+            host.place = Ready()  # the earlier controller's time is over, and not ours
         elif decision.move is Move.FAILED:
             host.conclude(self._policy.run_id, "failed", decision.failure)
         elif decision.failure:
-            self._ask_later(host, decision.failure)
+            self._ask_later(host, decision.failure, since=parse_time(result["finished_at"]))
         else:
             if trailer and not trailer.again:
                 host.asks = 0
@@ -208,13 +222,14 @@ class Batch:
             else:
                 self._await_restart(host, parse_time(result["finished_at"]))
 
-    def _ask_later(self, host: Host, reason: Failure) -> None:
+    def _ask_later(self, host: Host, reason: Failure, *, since: float | None = None) -> None:
+        """Ask again: after a hello of its agent that is younger than ``since`` (the service's clock), when known."""
         host.asks += 1
         if host.asks >= _MOST_ASKS:
             host.conclude(self._policy.run_id, "unknown", reason)
         else:
             # Longer each time: whoever is asked too early has one ask less.
-            self._send_away(host, None, reason, pause_s=_PAUSE_S * 2 ** (host.asks - 1))
+            self._send_away(host, since, reason, pause_s=_PAUSE_S * 2 ** (host.asks - 1))
 
     # --- restarting --------------------------------------------------------------------------------------------
 
@@ -298,6 +313,13 @@ class Batch:
         places = Counter(host.place.word for host in self._hosts if not isinstance(host.place, Settled))
         done = f"{len(settled)} of {count(len(self._hosts), 'host')} done{notes}"
         return f"{done}, {_listed(places)}" if places else done
+
+
+def _by_region_and_method(hosts: Iterable[Host]) -> list[list[Host]]:
+    groups: dict[tuple[int, str], list[Host]] = defaultdict(list)
+    for host in hosts:
+        groups[id(host.api), host.method].append(host)
+    return list(groups.values())
 
 
 def _restarts(place: Place) -> bool:

@@ -13,7 +13,7 @@ from .._instances.describe import Seen
 from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
-from .._waiting import Deadline
+from .._waiting import Clock, Deadline
 from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
@@ -35,6 +35,8 @@ class Asked:
     """The invocation runs on it."""
 
     invocation: Invocation
+    adopted: bool = False
+    """An earlier controller of the run sent it, with its own limit of time."""
     word = "working"
 
     @property
@@ -80,6 +82,12 @@ class Away:
         if gone_s < self.pause_s:
             return False
         return looks_back(seen, self.since) or (seen.online and gone_s >= settle_s)
+
+
+def returning(clock: Clock, patience_s: float) -> Away:
+    """The place of a host that is restarting for an earlier controller: any word of its agent will do."""
+    reason = Failure("lost", "It was away when the run went on, and has not been seen since. Look at it.")
+    return Away(0.0, clock.monotonic(), 0.0, Deadline(clock, patience_s), reason)
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._cloud_assistant.fitness import unfitness
-from .._instances.describe import DescribeApi, Seen, look
+from .._cloud_assistant.submit import CommandApi
+from .._instances.describe import Seen, look
 from .._instances.failure import Failure, failure_of
 from .._sdk.errors import BadInput, CloudError
 from .._sdk.shapes import AgentRow
 from .._waiting import Clock
+from .earlier import asked_before
 
 # The agent acts on exit code 194 from this version on. Windows builds are numbered 2.1.x and are a family of
 # their own.
 EXIT_CODE_AGENT = (2, 2, 3, 317)
+_BETWEEN_BOOTS = ("Stopping", "Starting", "Running")
 
 
 def new_run_id(clock: Clock) -> str:
@@ -75,14 +78,25 @@ def settle_method(wanted: str, agent: AgentRow | None) -> str:
     return "exit_code" if agent and agent_version(agent.version) >= EXIT_CODE_AGENT else "api"
 
 
-def examine(api: DescribeApi, instance_ids: Sequence[str], method: str) -> dict[str, dict[str, Any]]:
-    """Each instance: name, fit or not and why, agent version, and how it would be restarted."""
+def examine(api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None) -> dict[str, dict[str, Any]]:
+    """Each instance: name, fit or not and why, agent version, and how it would be restarted.
+
+    Of a run that had its id before, some instances may be restarting for its sake: they are waited for.
+    """
+    resumed = asked_before(api, run_id) if run_id else set()
     report = {}
     for instance_id, seen in look(api, instance_ids).items():
         settled = settle_method(method, seen.agent)
-        failure = unfitness(seen, "linux", api.region_id) or _too_old(seen, settled)
-        report[instance_id] = _entry(api.region_id, settled, seen, failure)
+        returning = instance_id in resumed and _is_away(seen)
+        failure = None if returning else unfitness(seen, "linux", api.region_id) or _too_old(seen, settled)
+        found = {"resumed": instance_id in resumed, "returning": returning}
+        report[instance_id] = _entry(api.region_id, settled, seen, failure) | found
     return report
+
+
+def _is_away(seen: Seen) -> bool:
+    """Between two boots, as far as the API can tell; a stopped instance is not."""
+    return bool(seen.instance and seen.instance.status in _BETWEEN_BOOTS and not seen.online)
 
 
 def not_examined(region_id: str, instance_ids: Sequence[str], error: CloudError) -> dict[str, dict[str, Any]]:
@@ -111,6 +125,8 @@ def _entry(region_id: str, method: str | None, seen: Seen, failure: Failure | No
         "status": seen.instance.status if seen.instance else None,
         "agent_version": (seen.agent.version or None) if seen.agent else None,
         "restart_method": method,
+        "resumed": False,
+        "returning": False,
         "ok": failure is None,
         "failure": failure.kind if failure else None,
         "error_code": (failure.code or None) if failure else None,

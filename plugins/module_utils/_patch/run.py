@@ -14,7 +14,7 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
-from .host import Host, PatchApi
+from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, check_run_id, read_steps
 from .verdict import verdict_of
@@ -53,7 +53,8 @@ def preflight(
 
     A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
     """
-    run_id = check_run_id(run_id) if run_id else new_run_id(clock)
+    earlier = check_run_id(run_id) if run_id else None
+    run_id = earlier or new_run_id(clock)
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
@@ -62,7 +63,7 @@ def preflight(
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            report |= examine(connect(region), ids, method)
+            report |= examine(connect(region), ids, method, earlier)
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)
@@ -105,8 +106,12 @@ def patch(
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
     fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id)
+    for host in fit:
+        if preflight["instances"][host.instance_id].get("returning"):
+            host.place = returning(clock, limits.restart_timeout_s)
     batch = Batch(
         fit,
+        resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
         policy=Policy(run_id, restart, settle_s, most_restarts),
         steps=read_steps([_with_script(step) for step in steps]),

@@ -129,6 +129,22 @@ class Ecs:
         rows = _rows(body, "Invocations", "Invocation")
         return InvocationRow.read(rows[0]) if rows else None
 
+    def describe_invocations(self, tags: Mapping[str, str]) -> Iterator[InvocationRow]:
+        """DescribeInvocations of all invocations with these tags, all pages."""
+        token = None
+        while True:
+            request = imports.models.DescribeInvocationsRequest(
+                region_id=self.region_id,
+                tag=[imports.models.DescribeInvocationsRequestTag(key=key, value=value) for key, value in tags.items()],
+                max_results=limits.INVOCATIONS_PAGE,
+                next_token=token,
+            )
+            body = self._read("DescribeInvocations", self._client.describe_invocations_with_options, request)
+            yield from map(InvocationRow.read, _rows(body, "Invocations", "Invocation"))
+            token = body.get("NextToken")
+            if not token:
+                return
+
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
         """DescribeInvocationResults of one invocation, all pages: with output."""
         token = None

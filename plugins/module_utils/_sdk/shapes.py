@@ -139,6 +139,7 @@ class InvocationRow:
     command_id: str
     command_type: str
     tasks: dict[str, TaskRow]
+    created_at: float | None = None
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> InvocationRow:
@@ -149,6 +150,7 @@ class InvocationRow:
             command_id=row.get("CommandId") or "",
             command_type=row.get("CommandType") or "",
             tasks={task.instance_id: task for task in tasks},
+            created_at=parse_time(row.get("CreationTime")),
         )
 
 

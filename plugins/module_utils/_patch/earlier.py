@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection.
+"""What an earlier controller of the same run has sent: found by its tags.
+
+An optimisation and a help to understand hosts that are away, never a guard: the guard is what the hosts know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from .._cloud_assistant.results import Result
+from .._cloud_assistant.submit import CommandApi, Invocation
+from .._cloud_assistant.wait import is_final, read_results
+from .._sdk.errors import CloudError
+from .._sdk.shapes import TaskRow
+from .host import Asked, Host
+from .steps import Policy, Step
+from .trailer import read_trailer
+
+RUN_TAG = "cloudops-run"
+WORK_TAG = "cloudops-work"
+
+
+def tags_of(policy: Policy, steps: Sequence[Step], method: str) -> dict[str, str]:
+    """The tags of a command: its run, and a name for exactly what it asks for."""
+    work = hashlib.sha256(repr((policy, tuple(steps), method)).encode()).hexdigest()[:16]
+    return {RUN_TAG: policy.run_id, WORK_TAG: work}
+
+
+def asked_before(api: CommandApi, run_id: str) -> set[str]:
+    """The instances that the run has been sent to already."""
+    return {instance_id for row in api.describe_invocations({RUN_TAG: run_id}) for instance_id in row.tasks}
+
+
+def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str) -> Iterator[tuple[Host, Result]]:
+    """Of hosts of one region: those that still work on the very same are put there; the answers of those that are done.
+
+    Whatever else is known of the others is no reason not to ask them.
+    """
+    try:
+        newest = _newest(hosts[0].api, tags)
+        answers: dict[str, dict[str, Result]] = {}
+        for host in hosts:
+            invocation, task = newest.get(host.instance_id, (None, None))
+            if invocation is None:
+                continue
+            if not is_final(task):
+                host.place = Asked(invocation, adopted=True)
+                continue
+            if invocation.invoke_id not in answers:
+                answers[invocation.invoke_id] = read_results(invocation)
+            result = answers[invocation.invoke_id][host.instance_id]
+            trailer = read_trailer(result["output"], run_id)
+            if trailer and trailer.state == "done":
+                yield host, result
+    except CloudError:
+        return  # while the API does not tell, the hosts are asked
+
+
+def _newest(api: CommandApi, tags: dict[str, str]) -> dict[str, tuple[Invocation, TaskRow]]:
+    """By instance id, the newest invocation with these tags, and how far it is there."""
+    newest: dict[str, tuple[Invocation, TaskRow]] = {}
+    for row in sorted(api.describe_invocations(tags), key=lambda row: row.created_at or 0.0):
+        invocation = Invocation(api, row.invoke_id, row.command_id, "linux", tuple(row.tasks))
+        newest |= {instance_id: (invocation, task) for instance_id, task in row.tasks.items()}
+    return newest
