@@ -25,10 +25,10 @@ OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
 class Answer:
     """What a ``continue`` came to."""
 
-    def __init__(self, code: int, output: str) -> None:
+    def __init__(self, code: int, output: str, run_id: str = "r-1") -> None:
         self.code = code
         self.output = output
-        trailer = read_trailer(output, "r-1")
+        trailer = read_trailer(output, run_id)
         assert trailer, output
         assert len(output.splitlines()[-1]) <= 4096
         self.trailer: Trailer = trailer
@@ -110,7 +110,7 @@ class HostUnderTest:
     def continue_(self, *steps: dict[str, Any], **request: Any) -> Answer:
         process = self.start(*steps, **request)
         output, _nothing = process.communicate(timeout=60)
-        return Answer(process.returncode, output)
+        return Answer(process.returncode, output, request.get("run_id", "r-1"))
 
     @property
     def traced(self) -> list[str]:
@@ -504,6 +504,35 @@ def test_who_comes_meanwhile_waits_and_never_restarts(host: HostUnderTest) -> No
     assert answers[1].said == (0, "restart")
     assert answers[1].trailer.replayed
     assert host.traced == ["started"]
+
+
+def test_two_runs_never_work_at_the_same_time(host: HostUnderTest) -> None:
+    slow = step("slow", "echo in >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done; echo out >> $TRACE")
+    first = host.start(slow)
+    until(lambda: host.traced == ["in"])
+    second = host.start(step("quick", "echo quick >> $TRACE"), run_id="r-2")
+    until((host.base / "runs" / "r-2" / "lock").exists)
+    late = host.continue_(step("quick", "echo quick >> $TRACE"), run_id="r-3", not_after=int(time.time()) + 1)
+    # Whoever of its runner and keeper is the first to see that its time is over.
+    assert late.said in [(75, "busy"), (76, "late")]
+    Path(f"{host.trace}.go").touch()
+    pairs = [(first, "r-1"), (second, "r-2")]
+    answers = [Answer(process.wait(60), process.communicate()[0], run_id) for process, run_id in pairs]
+    assert [answer.said for answer in answers] == [(0, "done"), (0, "done")]
+    assert host.traced == ["in", "out", "quick"]
+
+
+def test_nothing_begins_on_a_host_that_another_run_restarts(host: HostUnderTest) -> None:
+    restart = step("one", "exit 194", restart="if_required")
+    assert host.continue_(restart).said == (194, "restart")
+    quick = step("quick", "echo quick >> $TRACE")
+    other = host.continue_(quick, run_id="r-2")
+    assert other.said == (75, "pending")
+    assert "run r-1 asked for a restart" in other.trailer.reason
+    # It never came: the other run is not held up for ever.
+    assert host.continue_(quick, run_id="r-2", settle_s=0).said == (0, "done")
+    host.pretend_restart()
+    assert host.continue_(quick, run_id="r-3").said == (0, "done")
 
 
 def test_the_work_outlives_the_runner(host: HostUnderTest) -> None:

@@ -78,7 +78,9 @@ def settle_method(wanted: str, agent: AgentRow | None) -> str:
     return "exit_code" if agent and agent_version(agent.version) >= EXIT_CODE_AGENT else "api"
 
 
-def examine(api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None) -> dict[str, dict[str, Any]]:
+def examine(
+    api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None = None
+) -> dict[str, dict[str, Any]]:
     """Each instance: name, fit or not and why, agent version, and how it would be restarted.
 
     Of a run that had its id before, some instances may be restarting for its sake: they are waited for.

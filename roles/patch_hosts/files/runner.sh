@@ -12,7 +12,8 @@
 # anything depends on it. The keeper holds a lock for as long as it works and outlives the agent's kill of the
 # runner; whoever comes meanwhile waits for the lock and tells what the keeper told.
 #
-#   RUN/lock                 flock: held by the keeper
+#   BASE/lock                flock: held by a keeper at work, so that two runs never work at the same time
+#   RUN/lock                 flock: held by the run's keeper, also while it waits for another run's
 #   RUN/identity             the machine the records belong to
 #   RUN/plan                 whether the run restarts in any case: one run id is not for two kinds of runs
 #   RUN/log                  everything the steps printed
@@ -176,6 +177,7 @@ keep() {
   # What an earlier keeper told is no answer to this delivery.
   rm -f "$run/trailer"
   : >"$run/summary"
+  wait_for_other_runs
   check_plan
   settle_restart
   if [ -s "$run/restart_wanted" ]; then
@@ -196,6 +198,22 @@ check_plan() {
   [ "$run_restart" != always ] || plan="always=yes"
   [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
   [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the run id belongs to another kind of run"
+}
+
+# One run at a time works on a host; and a host that another run is about to restart is no place to begin anything.
+# Once the settle time is over, that run has been given up, or asks again by itself.
+wait_for_other_runs() {
+  exec 8>>"${run%/runs/*}/lock"
+  flock -n 8 || timeout "$(seconds_left)" flock 8 || end_with late "another run was at work on this host"
+  for requested in "${run%/*}"/*/restart_requested; do
+    [ "$requested" != "$run/restart_requested" ] && [ -s "$requested" ] || continue
+    read -r other_boot _method other_uptime _rest <"$requested"
+    age=$(($(uptime_s) - other_uptime))
+    if [ "$other_boot" = "$boot" ] && [ "$age" -lt "$settle_s" ]; then
+      other=${requested%/restart_requested}
+      end_with pending "run ${other##*/} asked for a restart $age s ago"
+    fi
+  done
 }
 
 # A restart was asked for: has it happened?
@@ -287,7 +305,7 @@ look_at_started_step() {
 
 guard_says_done() {
   log_line "step $name: its guard runs"
-  setsid sh "$delivery/runner.sh" guard "$step" </dev/null 9>&- &
+  setsid sh "$delivery/runner.sh" guard "$step" </dev/null 8>&- 9>&- &
   await $! "$GUARD_TIMEOUT_S"
   case "$status" in
   'exit status 0') return 0 ;;
@@ -330,7 +348,7 @@ run_step() {
 # Wait for the leader of a session, but no longer than so many seconds. Sets status.
 await() {
   rm -f "$run/overdue.$1"
-  setsid sh "$delivery/runner.sh" watch "$run" "$1" "$(start_time "$1")" "$2" </dev/null 9>&- &
+  setsid sh "$delivery/runner.sh" watch "$run" "$1" "$(start_time "$1")" "$2" </dev/null 8>&- 9>&- &
   watch=$!
   wait "$1"
   status="exit status $?"
@@ -422,7 +440,7 @@ find_evidence() {
   fi
   command -v needs-restarting >/dev/null 2>&1 || return 0
   hint=$(
-    exec 9>&-
+    exec 8>&- 9>&-
     timeout "$EVIDENCE_TIMEOUT_S" needs-restarting -r 2>&1
   )
   case "$?:$hint" in
@@ -481,7 +499,7 @@ lead() {
   step=$2
   read_step
   record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3" || exit 79
-  exec 9>&-
+  exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
     os_updates
