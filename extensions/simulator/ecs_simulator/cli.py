@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ecs_simulator import __version__
-from ecs_simulator.fleet import MACHINE_KINDS, FleetError, load_fleet
+from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet import MACHINE_KINDS, load_fleet
 from ecs_simulator.simulator import Endpoint, Simulator, SimulatorError
 
 # Variables that would give a command other credentials than the simulator's, or send its traffic elsewhere.

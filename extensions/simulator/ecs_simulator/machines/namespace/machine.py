@@ -20,7 +20,8 @@ from ecs_simulator.fleet import InstanceSpec, Settings
 from ecs_simulator.machines import base
 from ecs_simulator.machines.base import MachineError, MachineGone, PowerAction, Script, ScriptExists
 from ecs_simulator.machines.namespace import supervisor
-from ecs_simulator.machines.namespace.tree import make_tree, programs
+from ecs_simulator.machines.namespace.stand_ins import WITHOUT, stand_ins
+from ecs_simulator.machines.namespace.tree import make_tree
 
 # What the agent's unit gives its children (facts of the real agent: no USER, LOGNAME or profile).
 ENVIRONMENT = {
@@ -126,9 +127,12 @@ class NamespaceMachine(base.Machine):
         self._down = loop.create_future()
         loop.add_reader(ours, self._receive)
         self.send({"boot_id": boot_id, "hostname": self._spec.name, "stop_grace_s": self._settings.stop_grace_s})
-        await self._ready
-        for path, content in programs(self._spec).items():
+        # Who stops waiting for it must not end it for those who see to its end.
+        await asyncio.shield(self._ready)
+        for path, content in stand_ins(self._spec).items():
             await self._write(path, content, replace=True)
+        if not self._spec.dnf:
+            await self._spawn(["sh", "-c", WITHOUT], "/").wait()
 
     async def start(self, script: Script) -> NamespaceProcess:
         path = f"{SCRIPT_FOLDER}/{script.name}"

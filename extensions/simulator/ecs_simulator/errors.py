@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why the simulator does not start; the texts are single sentences for the user."""
+
+
+class FleetError(ValueError):
+    """The fleet file is wrong; the text says where and what would be right."""
