@@ -4,3 +4,7 @@
 
 class FleetError(ValueError):
     """The fleet file is wrong; the text says where and what would be right."""
+
+
+class SimulatorError(Exception):
+    """What it needs is not to be had."""

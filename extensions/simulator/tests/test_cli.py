@@ -70,6 +70,14 @@ def test_run_sets_the_environment_and_passes_the_exit_status_on(fleet: Path) -> 
         (["run", "--fleet", "FLEET", "--", "/no/such/command"], "cannot run /no/such/command: No such file"),
         (["run", "--fleet", "FLEET"], "run needs a command after --"),
         (["run", "--fleet", "/no/such/fleet", "--", "true"], "cannot read the fleet file /no/such/fleet"),
+        (
+            ["run", "--fleet", "FLEET", "--audit-log", "/no/such/log", "--", "true"],
+            "cannot write the audit log /no/such/log",
+        ),
+        (
+            ["serve", "--fleet", "FLEET", "--ready-file", "/no/such/file"],
+            "cannot write the ready file /no/such/file: No",
+        ),
         (["serve", "--fleet", "FLEET", "--listen", "nowhere"], "'nowhere' is not host:port"),
         (["serve", "--fleet", "FLEET", "--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
     ],

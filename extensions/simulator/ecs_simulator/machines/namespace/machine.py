@@ -154,6 +154,9 @@ class NamespaceMachine(base.Machine):
     async def cut_power(self) -> None:
         if self._launcher:
             self._launcher.kill()
+        if self._control:
+            # A launcher that ends before process 1 has asked to die with it does not take it along.
+            self._control.shutdown(socket.SHUT_WR)
         await self._wait_down()
 
     async def _wait_down(self) -> None:
@@ -267,6 +270,7 @@ class NamespaceMachine(base.Machine):
         booted = self._ready.done()
         if not booted:
             self._ready.set_exception(MachineError("cannot make a namespace machine: process 1 ended at once"))
+            self._ready.exception()  # nobody need be waiting
         self._down.set_result(None)
         if booted and not self._ready.exception():
             self.on_down(PowerAction.RESTART if status == supervisor.EXIT_RESTART else PowerAction.POWER_OFF)
@@ -286,5 +290,6 @@ async def why_not(folder: Path) -> str | None:
             await machine.boot("00000000-0000-4000-8000-000000000000")
         except MachineError as error:
             return str(error)
-        await machine.cut_power()
+        finally:
+            await machine.cut_power()
     return None
