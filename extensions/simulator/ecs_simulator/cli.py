@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``ecs-simulator serve`` and ``ecs-simulator run``."""
+"""The command line: ``ecs-simulator serve``, ``run`` and ``inventory``."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 from ecs_simulator import __version__
 from ecs_simulator.errors import FleetError, SimulatorError
 from ecs_simulator.fleet import MACHINE_KINDS, load_fleet
+from ecs_simulator.inventory import inventory
 from ecs_simulator.signals import StopSignals, cancel_on_stop_signal
 from ecs_simulator.simulator import Endpoint, Simulator
 
@@ -51,9 +52,10 @@ def _parser() -> argparse.ArgumentParser:
         "throw-away machines.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory")
+    fleet = argparse.ArgumentParser(add_help=False)
+    fleet.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    common = argparse.ArgumentParser(add_help=False, parents=[fleet])
     common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
     common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
@@ -64,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
     run.set_defaults(act=lambda options: _interruptible(_run, options))
+    ids = verbs.add_parser("inventory", parents=[fleet], help="print an Ansible inventory with the instance ids")
+    ids.set_defaults(act=_inventory)
     return parser
 
 
@@ -72,6 +76,11 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not host:port")
     return host or "127.0.0.1", int(port)
+
+
+def _inventory(options: argparse.Namespace) -> int:
+    print(inventory(load_fleet(options.fleet)), end="")
+    return 0
 
 
 def _interruptible(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ecs_simulator.ids import instance_id
 from simulator_helpers import until
 
 COMMAND = [sys.executable, "-m", "ecs_simulator"]
@@ -87,6 +88,33 @@ def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], senten
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_inventory_says_which_host_is_which_instance(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yml"
+    regions = (
+        "{here: {instances: [{name: 'web-{n}', count: 2}]}, there: {instances: [{name: db, id: i-bp1db00000001}]}}"
+    )
+    path.write_text(f"{{access_keys: [{{id: demo, secret: x}}], regions: {regions}}}", encoding="utf-8")
+    done = run("inventory", "--fleet", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "all:\n"
+        "  hosts:\n"
+        f"    web-1: {{ecs_instance_id: {instance_id(1, 'here', 'web-1')}}}\n"
+        f"    web-2: {{ecs_instance_id: {instance_id(1, 'here', 'web-2')}}}\n"
+        "    db: {ecs_instance_id: i-bp1db00000001, ecs_region_id: there}\n"
+    )
+
+
+def test_an_inventory_needs_different_names(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yml"
+    instances = "{instances: [{name: web}]}"
+    regions = f"{{here: {instances}, there: {instances}}}"
+    path.write_text(f"{{access_keys: [{{id: demo, secret: x}}], regions: {regions}}}", encoding="utf-8")
+    done = run("inventory", "--fleet", path)
+    assert done.returncode == 2
+    assert "2 instances are called web, and the hosts of an inventory need different names" in done.stderr
 
 
 class Served:
