@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -228,6 +229,16 @@ def test_what_is_wrong_is_one_clear_sentence(
         assert word in message
     assert "\n" not in message
     assert "Traceback" not in outcome.output
+
+
+def test_a_wrong_scheme_is_said_without_delay(cloud: Cloud) -> None:
+    """HTTPS to the simulator's plain HTTP: nothing was sent, and trying again mends nothing."""
+    address = cloud.environment["ALIBABA_CLOUD_ECS_ENDPOINT"].removeprefix("http://")
+    before = time.monotonic()
+    outcome = cloud.play([{INFO: {"endpoint": address}}])
+    assert time.monotonic() - before < 60  # it took two minutes
+    for words in (f"no answer from {address}, the TLS handshake failed; it had no effect.", "begins with http://"):
+        assert words in outcome.result["msg"]
 
 
 def test_an_unknown_invocation_is_named(cloud: Cloud) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk import imports
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.client import (
     Connection,
+    address_of,
     make_client,
     split_endpoint,
 )
@@ -33,7 +34,10 @@ def test_endpoints(endpoint: str | None, expected: tuple[str | None, str]) -> No
     assert split_endpoint(endpoint) == expected
 
 
-@pytest.mark.parametrize("endpoint", ["ftp://x", "http://", "http://x/path", "http://x?y=z"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["ftp://x", "http://", "http://x/path", "http://x?y=z", "x:port", "x:99999", "x y", "http://user:secret@x"],
+)
 def test_bad_endpoints_are_refused(endpoint: str) -> None:
     with pytest.raises(BadInput):
         split_endpoint(endpoint)
@@ -44,6 +48,18 @@ def test_a_client_is_what_the_options_say() -> None:
     assert (client._endpoint, client._protocol, client._read_timeout) == ("127.0.0.1:1", "http", 7000)
     assert client._retry_options is None
     assert make_client(Connection("cn-hangzhou", **KEYS))._endpoint == "ecs-cn-hangzhou.aliyuncs.com"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        (None, "ecs-cn-hangzhou.aliyuncs.com:443"),
+        ("http://ecs.example.com", "ecs.example.com:80"),
+        ("http://[::1]:8080", "[::1]:8080"),
+    ],
+)
+def test_the_address_is_what_a_client_sends_to(endpoint: str | None, address: str) -> None:
+    assert address_of(make_client(Connection("cn-hangzhou", endpoint=endpoint, **KEYS))) == address
 
 
 def test_a_region_is_needed() -> None:

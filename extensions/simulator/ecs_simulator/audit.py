@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ecs_simulator.clock import Clock, iso_milliseconds
+from ecs_simulator.errors import SimulatorError
 
 
 class Audit:
@@ -13,8 +14,13 @@ class Audit:
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
-        # Line buffered: a killed simulator leaves whole lines.
-        self._file: TextIO | None = path.open("a", buffering=1, encoding="utf-8") if path else None
+        self._file: TextIO | None = None
+        if path:
+            try:
+                # Line buffered: a killed simulator leaves whole lines.
+                self._file = path.open("a", buffering=1, encoding="utf-8")
+            except OSError as error:
+                raise SimulatorError(f"cannot write the audit log {path}: {error.strerror}") from error
 
     def api(
         self,

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``ecs-simulator serve`` and ``ecs-simulator run``."""
+"""The command line: ``ecs-simulator serve``, ``run`` and ``inventory``."""
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ecs_simulator import __version__
-from ecs_simulator.fleet import MACHINE_KINDS, FleetError, load_fleet
-from ecs_simulator.simulator import Endpoint, Simulator, SimulatorError
+from ecs_simulator.errors import FleetError, SimulatorError
+from ecs_simulator.fleet import MACHINE_KINDS, load_fleet
+from ecs_simulator.inventory import inventory
+from ecs_simulator.signals import StopSignals, cancel_on_stop_signal
+from ecs_simulator.simulator import Endpoint, Simulator
 
 # Variables that would give a command other credentials than the simulator's, or send its traffic elsewhere.
 _FOREIGN = (
@@ -33,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.verb == "run" and not options.command:
         parser.error("run needs a command after --, such as: ecs-simulator run --fleet fleet.yml -- ansible-playbook …")
     try:
-        status: int = asyncio.run(options.serve(options))
+        status: int = options.act(options)
         return status
     except (FleetError, SimulatorError) as error:
         print(f"ecs-simulator: {error}", file=sys.stderr)
@@ -47,19 +52,22 @@ def _parser() -> argparse.ArgumentParser:
         "throw-away machines.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory")
+    fleet = argparse.ArgumentParser(add_help=False)
+    fleet.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    common = argparse.ArgumentParser(add_help=False, parents=[fleet])
     common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
     common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
     serve = verbs.add_parser("serve", parents=[common], help="serve until stopped")
     serve.add_argument("--listen", default="127.0.0.1:0", type=_address, help="host:port (default: %(default)s)")
     serve.add_argument("--ready-file", type=Path, help="written, as JSON, once it serves")
-    serve.set_defaults(serve=_serve)
+    serve.set_defaults(act=lambda options: _interruptible(_serve, options))
     run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
-    run.set_defaults(serve=_run)
+    run.set_defaults(act=lambda options: _interruptible(_run, options))
+    ids = verbs.add_parser("inventory", parents=[fleet], help="print an Ansible inventory with the instance ids")
+    ids.set_defaults(act=_inventory)
     return parser
 
 
@@ -70,42 +78,70 @@ def _address(text: str) -> tuple[str, int]:
     return host or "127.0.0.1", int(port)
 
 
-async def _serve(options: argparse.Namespace) -> int:
+def _inventory(options: argparse.Namespace) -> int:
+    print(inventory(load_fleet(options.fleet)), end="")
+    return 0
+
+
+def _interruptible(
+    work: Callable[[argparse.Namespace, StopSignals], Coroutine[Any, Any, int]], options: argparse.Namespace
+) -> int:
+    return asyncio.run(cancel_on_stop_signal(lambda signals: work(options, signals)))
+
+
+async def _serve(options: argparse.Namespace, signals: StopSignals) -> int:
     async def until_stopped(endpoint: Endpoint) -> int:
-        ready = asdict(endpoint) | {"pid": os.getpid()}
+        stopped = asyncio.Event()
+        signals.act = lambda number: stopped.set()
         if options.ready_file:
-            # In one step: whoever waits for the file finds it whole.
-            temporary = options.ready_file.with_name(options.ready_file.name + ".new")
-            temporary.write_text(json.dumps(ready, indent=2) + "\n", encoding="utf-8")
-            temporary.chmod(0o600)
-            temporary.rename(options.ready_file)
+            _write_ready_file(options.ready_file, endpoint)
         print(f"ecs-simulator: serving {endpoint.ecs_endpoint}, stop with Ctrl-C", file=sys.stderr, flush=True)
-        await _stop_signal()
+        await stopped.wait()
         return 0
 
     host, port = options.listen
     return await _while_serving(options, host, port, until_stopped)
 
 
-async def _run(options: argparse.Namespace) -> int:
+def _write_ready_file(path: Path, endpoint: Endpoint) -> None:
+    """In one step: whoever waits for the file finds it whole."""
+    temporary = path.with_name(path.name + ".new")
+    ready = asdict(endpoint) | {"pid": os.getpid()}
+    try:
+        temporary.write_text(json.dumps(ready, indent=2) + "\n", encoding="utf-8")
+        temporary.chmod(0o600)
+        temporary.rename(path)
+    except OSError as error:
+        raise SimulatorError(f"cannot write the ready file {path}: {error.strerror}") from error
+
+
+async def _run(options: argparse.Namespace, signals: StopSignals) -> int:
     command = options.command[1:] if options.command[0] == "--" else options.command
 
     async def until_done(endpoint: Endpoint) -> int:
         environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         # Nothing asks the metadata server for credentials by mistake.
         environment |= endpoint.environment() | {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+        early: list[signal.Signals] = []
+        signals.act = early.append
         try:
             process = await asyncio.create_subprocess_exec(*command, env=environment)
         except OSError as error:
             raise SimulatorError(f"cannot run {command[0]}: {error.strerror}") from error
-        loop = asyncio.get_running_loop()
-        # A terminal sends Ctrl-C to the command itself; what others send to us is passed on.
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
-        loop.add_signal_handler(signal.SIGTERM, process.terminate)
+        signals.act = lambda number: _pass_on(process, number)
+        for number in early:
+            _pass_on(process, number)
         status = await process.wait()
         return status if status >= 0 else 128 - status
 
     return await _while_serving(options, "127.0.0.1", 0, until_done)
+
+
+def _pass_on(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Give the command a signal that we got. A terminal has sent it Ctrl-C itself."""
+    if number is not signal.SIGINT:
+        with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            process.send_signal(number)
 
 
 async def _while_serving(
@@ -118,10 +154,3 @@ async def _while_serving(
         return await work(await simulator.start(host, port))
     finally:
         await simulator.close()
-
-
-async def _stop_signal() -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()

@@ -5,7 +5,6 @@ The file is YAML. An unknown key is an error that names the nearest known one, b
 ignored makes a rehearsal prove the wrong thing.
 """
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,15 +14,12 @@ from typing import Any
 
 import yaml
 
+from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
-_MISSING = object()
-
-
-class FleetError(ValueError):
-    """The fleet file is wrong; the text says where and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,9 @@ class InstanceSpec:
     boot_s: float = 2.0
     machine: str = "auto"
     agent: Agent = Agent()
-    updates: tuple[Update, ...] | None = None
-    """None: the machine has no stand-in package manager. Empty: it has one that knows no updates."""
+    dnf: bool = True
+    """The machine has a stand-in package manager, which knows ``updates`` and nothing else."""
+    updates: tuple[Update, ...] = ()
     answers: tuple[Answer, ...] = ()
 
 
@@ -118,7 +115,7 @@ def load_fleet(path: Path) -> Fleet:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FleetError(f"cannot read the fleet file {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FleetError(f"the fleet file {path} is not YAML: {' '.join(str(error).split())}") from error
     try:
         return parse_fleet(document)
@@ -128,16 +125,16 @@ def load_fleet(path: Path) -> Fleet:
 
 def parse_fleet(document: Any) -> Fleet:
     """Turn the parsed YAML of a fleet file into a :class:`Fleet`."""
-    root = _Reader(document, "the fleet")
+    root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
     keys = tuple(_access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
-        raise FleetError("access_keys: at least one key is needed, such as {id: demo, secret: demo-secret}")
+        raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
     settings = _settings(root.reader("settings"))
     faults = root.take("faults", list, [])
     if faults:
-        raise FleetError("faults: this version of the simulator has no faults yet; remove the key")
+        raise FleetError("faults must go: this version of the simulator has none yet")
     instances: list[InstanceSpec] = []
     regions = root.reader("regions")
     region_ids = regions.keys()
@@ -148,20 +145,20 @@ def parse_fleet(document: Any) -> Fleet:
         region.finish()
     root.finish()
     if not region_ids:
-        raise FleetError("regions: at least one region is needed")
+        raise FleetError("regions must hold at least one region")
     for id_, times in Counter(spec.id for spec in instances).items():
         if times > 1:
-            raise FleetError(f"regions: {times} instances have the id {id_}; names must differ within a region")
+            raise FleetError(f"regions holds {times} instances with the id {id_}: names must differ within a region")
     return Fleet(seed, account_id, keys, tuple(region_ids), tuple(instances), settings)
 
 
-def _access_key(reader: "_Reader") -> AccessKey:
+def _access_key(reader: Reader) -> AccessKey:
     key = AccessKey(reader.take("id", str), reader.take("secret", str))
     reader.finish()
     return key
 
 
-def _settings(reader: "_Reader") -> Settings:
+def _settings(reader: Reader) -> Settings:
     default = Settings()
     values = {}
     for setting in fields(Settings):
@@ -171,7 +168,7 @@ def _settings(reader: "_Reader") -> Settings:
     return Settings(**values)
 
 
-def _instances(reader: "_Reader", seed: int, region_id: str) -> Iterator[InstanceSpec]:
+def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSpec]:
     """The instances one entry stands for: ``count`` of them, numbered from 1 in ``name``."""
     name = reader.take("name", str)
     count = reader.take("count", int, 1)
@@ -183,22 +180,28 @@ def _instances(reader: "_Reader", seed: int, region_id: str) -> Iterator[Instanc
     boot_s = reader.take("boot_s", float, 2.0)
     machine = reader.choice("machine", MACHINE_KINDS, "auto")
     agent = _agent(reader.reader("agent"))
-    updates = tuple(_update(update) for update in reader.readers("updates")) if reader.has("updates") else None
+    dnf = reader.take("dnf", bool, True)
+    updates = tuple(_update(update) for update in reader.readers("updates"))
     answers = tuple(_answer(answer) for answer in reader.readers("answers"))
     reader.finish()
     if count < 1:
         reader.fail("count", "must be at least 1")
     if explicit_id and count > 1:
-        reader.fail("id", "an id names one instance; leave it out or set count to 1")
+        reader.fail("id", "names one instance: leave it out, or set count to 1")
     if explicit_id and not _INSTANCE_ID.fullmatch(explicit_id):
-        reader.fail("id", f"{explicit_id!r} does not look like an instance id (i- and lower case letters or digits)")
+        reader.fail("id", f"must be i- and 8 to 30 lower case letters or digits, not {explicit_id!r}")
     if os_type == "windows" and machine == "namespace":
-        reader.fail("machine", "a Windows instance can only be scripted")
+        reader.fail("machine", "must be scripted for a Windows instance")
+    if updates and not dnf:
+        reader.fail("updates", "need the stand-in package manager: leave dnf out")
+    for package, times in Counter(update.name for update in updates).items():
+        if times > 1:
+            reader.fail("updates", f"name {package} {times} times: a package has one update")
     for number in range(1, count + 1):
         try:
             full_name = name.format(n=number)
         except (KeyError, IndexError, ValueError):
-            reader.fail("name", f"{name!r} may only hold {{n}} or {{n:02d}}")
+            reader.fail("name", f"may only hold {{n}} or {{n:02d}} in braces, unlike {name!r}")
         yield InstanceSpec(
             id=explicit_id or instance_id(seed, region_id, full_name),
             name=full_name,
@@ -210,12 +213,13 @@ def _instances(reader: "_Reader", seed: int, region_id: str) -> Iterator[Instanc
             boot_s=boot_s,
             machine="scripted" if os_type == "windows" else machine,
             agent=agent,
+            dnf=dnf,
             updates=updates,
             answers=answers,
         )
 
 
-def _agent(reader: "_Reader") -> Agent:
+def _agent(reader: Reader) -> Agent:
     default = Agent()
     version = reader.take("version", str, default.version)
     state = reader.choice("state", ("running", "stopped"), "running")
@@ -223,7 +227,7 @@ def _agent(reader: "_Reader") -> Agent:
     return Agent(version=version, running=state == "running")
 
 
-def _update(reader: "_Reader") -> Update:
+def _update(reader: Reader) -> Update:
     update = Update(
         name=reader.take("name", str),
         from_version=reader.take("from", str),
@@ -232,13 +236,13 @@ def _update(reader: "_Reader") -> Update:
         fails=reader.take("fails", int, 0),
     )
     reader.finish()
-    for value in (update.name, update.from_version, update.to_version):
+    for key, value in (("name", update.name), ("from", update.from_version), ("to", update.to_version)):
         if not re.fullmatch(r"[A-Za-z0-9._+~:-]+", value):
-            reader.fail("updates", f"{value!r} is not a package name or version")
+            reader.fail(key, f"must be a package name or version, not {value!r}")
     return update
 
 
-def _answer(reader: "_Reader") -> Answer:
+def _answer(reader: Reader) -> Answer:
     answer = Answer(
         match=reader.take("match", str, ""),
         exit_code=reader.take("exit_code", int, 0),
@@ -247,61 +251,3 @@ def _answer(reader: "_Reader") -> Answer:
     )
     reader.finish()
     return answer
-
-
-class _Reader:
-    """Takes known keys out of a mapping and refuses what is left."""
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise FleetError(f"{where} must be a mapping, not {type(value).__name__}")
-        self._values = dict(value)
-        self._where = where
-        self._known: list[str] = []
-
-    def has(self, key: str) -> bool:
-        return key in self._values
-
-    def keys(self) -> list[str]:
-        return [str(key) for key in self._values]
-
-    def take(self, key: str, kind: type, default: Any = _MISSING) -> Any:
-        """The value of ``key`` as ``kind``."""
-        self._known.append(key)
-        if key not in self._values:
-            if default is _MISSING:
-                self.fail(key, "is needed and missing")
-            return default
-        value = self._values.pop(key)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if kind is str and isinstance(value, (int, float)):
-            # YAML has already made 8.10 into 8.1: what was meant is lost.
-            self.fail(key, f"{value} must be text: put it in quotes")
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.fail(key, f"must be of type {kind.__name__}, not {type(value).__name__}")
-        return value
-
-    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
-        value: str = self.take(key, str, default)
-        if value not in choices:
-            self.fail(key, f"must be one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def reader(self, key: str) -> "_Reader":
-        value = self._values.pop(key, None)
-        self._known.append(key)
-        return _Reader({} if value is None else value, f"{self._where}.{key}")
-
-    def readers(self, key: str) -> "list[_Reader]":
-        values = self.take(key, list, [])
-        return [_Reader(value, f"{self._where}.{key}[{index}]") for index, value in enumerate(values)]
-
-    def finish(self) -> None:
-        """Refuse keys that nobody took."""
-        for key in self._values:
-            nearest = difflib.get_close_matches(str(key), self._known, n=1, cutoff=0.0)
-            self.fail(str(key), f"is not a known key; did you mean {nearest[0]!r}?")
-
-    def fail(self, key: str, what: str) -> Any:
-        raise FleetError(f"{self._where}.{key}: {what}")

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts a simulated cloud together and takes it apart again."""
 
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock, RealClock
-from ecs_simulator.cloud.cloud import Cloud, next_start
+from ecs_simulator.cloud.cloud import Cloud
+from ecs_simulator.errors import SimulatorError
 from ecs_simulator.fleet import Fleet, InstanceSpec
 from ecs_simulator.gateway.server import Gateway
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
 from ecs_simulator.machines.namespace.machine import NamespaceMachine, why_not
 from ecs_simulator.machines.scripted import ScriptedMachine
-
-
-class SimulatorError(Exception):
-    """The simulator cannot start; the text is one sentence."""
+from ecs_simulator.state import State
 
 
 @dataclass(frozen=True)
@@ -61,24 +57,23 @@ class Simulator:
     ) -> None:
         self._fleet = _with_machine(fleet, machine) if machine else fleet
         self._clock = clock or RealClock()
-        self._temporary = state_dir is None
-        self._state_dir = state_dir or Path(tempfile.mkdtemp(prefix="ecs-simulator-"))
+        self._state_dir = state_dir
+        self._state: State | None = None
         self._audit = Audit(self._clock, audit_log)
         self._gateway: Gateway | None = None
         self.cloud: Cloud | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> Endpoint:
         """Boot the fleet and serve it; raises :class:`SimulatorError`."""
-        machines = self._state_dir / "machines"
-        machines.mkdir(parents=True, exist_ok=True)
-        fleet = await self._settle_machine_kinds()
-        ids = Ids(fleet.seed, next_start(self._state_dir))
+        state = self._state = State(self._state_dir)
+        fleet = await self._settle_machine_kinds(state.path)
+        ids = Ids(fleet.seed, state.next_start())
         self.cloud = Cloud(
             fleet,
             clock=self._clock,
             audit=self._audit,
             ids=ids,
-            make_machine=lambda spec: self._machine(spec, machines),
+            make_machine=lambda spec: self._machine(spec, state.machines),
         )
         await self.cloud.start()
         self._gateway = Gateway(self.cloud)
@@ -97,15 +92,15 @@ class Simulator:
         if self.cloud:
             await self.cloud.close()
         self._audit.close()
-        if self._temporary:
-            shutil.rmtree(self._state_dir, ignore_errors=True)
+        if self._state:
+            self._state.close()
 
-    async def _settle_machine_kinds(self) -> Fleet:
+    async def _settle_machine_kinds(self, folder: Path) -> Fleet:
         """Replace ``auto`` by ``namespace`` where that works, by ``scripted`` elsewhere, and say so."""
         kinds = {spec.machine for spec in self._fleet.instances}
         if not kinds & {"auto", "namespace"}:
             return self._fleet
-        reason = await why_not(self._state_dir)
+        reason = await why_not(folder)
         if reason is None:
             return _with_machine(self._fleet, "namespace", only="auto")
         advice = (

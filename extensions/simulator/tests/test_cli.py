@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ecs_simulator.ids import instance_id
 from simulator_helpers import until
 
 COMMAND = [sys.executable, "-m", "ecs_simulator"]
@@ -70,6 +71,14 @@ def test_run_sets_the_environment_and_passes_the_exit_status_on(fleet: Path) -> 
         (["run", "--fleet", "FLEET", "--", "/no/such/command"], "cannot run /no/such/command: No such file"),
         (["run", "--fleet", "FLEET"], "run needs a command after --"),
         (["run", "--fleet", "/no/such/fleet", "--", "true"], "cannot read the fleet file /no/such/fleet"),
+        (
+            ["run", "--fleet", "FLEET", "--audit-log", "/no/such/log", "--", "true"],
+            "cannot write the audit log /no/such/log",
+        ),
+        (
+            ["serve", "--fleet", "FLEET", "--ready-file", "/no/such/file"],
+            "cannot write the ready file /no/such/file: No",
+        ),
         (["serve", "--fleet", "FLEET", "--listen", "nowhere"], "'nowhere' is not host:port"),
         (["serve", "--fleet", "FLEET", "--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
     ],
@@ -79,6 +88,33 @@ def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], senten
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_inventory_says_which_host_is_which_instance(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yml"
+    regions = (
+        "{here: {instances: [{name: 'web-{n}', count: 2}]}, there: {instances: [{name: db, id: i-bp1db00000001}]}}"
+    )
+    path.write_text(f"{{access_keys: [{{id: demo, secret: x}}], regions: {regions}}}", encoding="utf-8")
+    done = run("inventory", "--fleet", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "all:\n"
+        "  hosts:\n"
+        f"    web-1: {{ecs_instance_id: {instance_id(1, 'here', 'web-1')}}}\n"
+        f"    web-2: {{ecs_instance_id: {instance_id(1, 'here', 'web-2')}}}\n"
+        "    db: {ecs_instance_id: i-bp1db00000001, ecs_region_id: there}\n"
+    )
+
+
+def test_an_inventory_needs_different_names(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yml"
+    instances = "{instances: [{name: web}]}"
+    regions = f"{{here: {instances}, there: {instances}}}"
+    path.write_text(f"{{access_keys: [{{id: demo, secret: x}}], regions: {regions}}}", encoding="utf-8")
+    done = run("inventory", "--fleet", path)
+    assert done.returncode == 2
+    assert "2 instances are called web, and the hosts of an inventory need different names" in done.stderr
 
 
 class Served:

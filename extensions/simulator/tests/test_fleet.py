@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ecs_simulator.fleet import FleetError, load_fleet, parse_fleet
+from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet import load_fleet, parse_fleet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +39,6 @@ def test_a_fleet_is_read(tmp_path: Path) -> None:
     assert len({spec.id for spec in fleet.instances}) == 6
     web, db, win = fleet.instances[0], fleet.instances[4], fleet.instances[5]
     assert web.tags == {"app": "web"}
-    assert web.updates is not None
     assert [update.restart for update in web.updates] == [True, False]
     assert (db.id, db.agent.version, db.agent.running) == ("i-bp1fleetdb0000000001", "2.2.3.250", False)
     assert (win.os, win.machine) == ("windows", "scripted")
@@ -52,21 +52,49 @@ def test_ids_follow_the_seed(tmp_path: Path) -> None:
     assert first.instances[0].id != other.instances[0].id
 
 
+FIRST = "regions.cn-hangzhou.instances[0]"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("seed: 1", "sed: 1", "the fleet.sed: is not a known key; did you mean 'seed'?"),
-        ("tags: {app", "tgas: {app", "instances[0].tgas: is not a known key; did you mean 'tags'?"),
-        ("restart: true", "reboot: true", "updates[0].reboot: is not a known key; did you mean 'restart'?"),
-        ("os: linux, tags", "os: beos, tags", "instances[0].os: must be one of linux, windows, not 'beos'"),
-        ("count: 4", "count: 0", "instances[0].count: must be at least 1"),
-        ('from: "8.1"', "from: 8.10", "updates[1].from: 8.1 must be text: put it in quotes"),
-        ("i-bp1fleetdb0000000001", "db", "'db' does not look like an instance id"),
-        ("name: db-01", "name: web-01", "2 instances have the id"),
-        ("machine: scripted", "machine: namespace", "a Windows instance can only be scripted"),
+        ("seed: 1", "sed: 1", "fleet.yml: sed is not a known key; did you mean 'seed'?"),
+        ("tags: {app", "tgas: {app", f"fleet.yml: {FIRST}.tgas is not a known key; did you mean 'tags'?"),
+        ("restart: true", "reboot: true", f"{FIRST}.updates[0].reboot is not a known key; did you mean 'restart'?"),
+        ("os: linux, tags", "os: beos, tags", f"{FIRST}.os must be one of linux, windows, not 'beos'"),
+        (
+            "os: linux, tags",
+            "status: Off, tags",
+            f"{FIRST}.status must be one of Running, Stopped, and YAML reads it as true or false: put it in quotes",
+        ),
+        ("count: 4", "count: 0", f"{FIRST}.count must be at least 1"),
+        ("count: 4", "count: many", f"{FIRST}.count must be a whole number, and is text"),
+        ("count: 4", "count: 4, id: i-bp1fleetdb0000000002", f"{FIRST}.id names one instance: leave it out"),
+        (
+            'from: "8.1"',
+            "from: 8.10",
+            f"{FIRST}.updates[1].from must be text, and YAML reads it as a number: put it in",
+        ),
+        ('from: "8.1"', "from: 2026-01-01", f"{FIRST}.updates[1].from must be text, and YAML reads it as a date: put"),
+        ('from: "8.1"', 'from: "8 1"', f"{FIRST}.updates[1].from must be a package name or version, not '8 1'"),
+        ("name: curl", "name: kernel", f"{FIRST}.updates name kernel 2 times: a package has one update"),
+        ("boot_s: 2", "dnf: false", f"{FIRST}.updates need the stand-in package manager: leave dnf out"),
+        (
+            "i-bp1fleetdb0000000001",
+            "db",
+            "instances[1].id must be i- and 8 to 30 lower case letters or digits, not 'db'",
+        ),
+        ("name: db-01", "name: web-01", "2 instances with the id"),
+        ("machine: scripted", "machine: namespace", "instances[2].machine must be scripted for a Windows instance"),
+        (FLEET, "- a list", "fleet.yml: the fleet file must be a mapping, and is a list"),
+        (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
         ("seed: 1", "seed: [", "is not YAML"),
-        ("access_keys:\n  - {id: demo, secret: demo-secret}", "", "at least one key is needed"),
-        ("seed: 1", "seed: 1\nfaults: [{on: {action: RunCommand}, fault: throttle}]", "has no faults yet"),
+        ("access_keys:\n  - {id: demo, secret: demo-secret}", "", "access_keys must hold at least one key"),
+        (
+            "seed: 1",
+            "seed: 1\nfaults: [{on: {action: RunCommand}, fault: throttle}]",
+            "faults must go: this version of the simulator has none yet",
+        ),
         ("web-{n:02d}", "web-{m}", "may only hold {n} or {n:02d}"),
     ],
 )
@@ -79,6 +107,13 @@ def test_what_is_wrong_is_said(tmp_path: Path, old: str, new: str, sentence: str
         load_fleet(write(tmp_path, text))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("updates", ["", "updates: , ", "updates: [], "])
+def test_a_machine_has_a_package_manager_unless_told_otherwise(tmp_path: Path, updates: str) -> None:
+    text = "{access_keys: [{id: demo, secret: x}], regions: {here: {instances: [{%sname: a}, {name: b, dnf: false}]}}}"
+    fleet = load_fleet(write(tmp_path, text % updates))
+    assert [(spec.name, spec.dnf, spec.updates) for spec in fleet.instances] == [("a", True, ()), ("b", False, ())]
 
 
 JSON = st.recursive(

@@ -226,6 +226,14 @@ async def test_a_power_cut_gives_no_time_for_goodbyes(guest: Guest) -> None:
     assert (await guest.sh("cat /root/last"))[0] != 0
 
 
+async def test_a_power_cut_does_not_rely_on_the_launcher(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may end before process 1 has asked the kernel to end with it."""
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda self: None)
+    async with asyncio.timeout(30):
+        await guest.machine.cut_power()
+    assert guest.downs == [PowerAction.POWER_OFF]
+
+
 async def test_a_script_is_saved_once(guest: Guest) -> None:
     first = await guest.machine.start(Script("t-1.sh", b"exit 3"))
     assert await first.wait() == 3

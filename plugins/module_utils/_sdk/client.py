@@ -50,7 +50,9 @@ def split_endpoint(endpoint: str | None) -> tuple[str | None, str]:
     if "//" not in endpoint:
         endpoint = f"https://{endpoint}"
     parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+    address = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", parts.netloc)
+    fits = address and int(address[1] or 443) <= 65535
+    if parts.scheme not in ("http", "https") or not fits or parts.path.strip("/") or parts.query:
         raise BadInput(f"endpoint must be a host or an http(s) URL without a path, not {endpoint!r}.")
     return parts.netloc, parts.scheme
 
@@ -74,6 +76,12 @@ def make_client(connection: Connection) -> Any:
         user_agent=USER_AGENT,
     )
     return imports.EcsClient(config)
+
+
+def address_of(client: Any) -> str:
+    """The host and port that a client sends to; without an endpoint, the SDK has made the host of the region."""
+    parts = urlsplit(f"{client._protocol}://{client._endpoint}")
+    return parts.netloc if parts.port else f"{parts.netloc}:{80 if parts.scheme == 'http' else 443}"
 
 
 def _credential(connection: Connection) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 
 from .._waiting import Clock, RealClock
 from . import imports, limits, retry
-from .client import Connection, make_client
-from .errors import ApiError, NoAnswer, NoCredentials, connection_reason
+from .client import Connection, address_of, make_client
+from .connection_errors import trouble_of
+from .errors import ApiError, NoAnswer, NoCredentials
 from .shapes import AgentRow, InstanceRow, InvocationRow, PowerRow, TaskRow
 
 
@@ -25,6 +26,8 @@ class Ecs:
         self._connection = connection
         self._clock = clock or RealClock()
         self._client = make_client(connection)
+        self._reached = False
+        """The API has answered: what looks lasting at the first contact is then an outage that passes."""
 
     # --- instances ---------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class Ecs:
         return f"{action} on {what} in {self.region_id}"
 
     def _read(self, action: str, call: Callable[..., Any], request: Any) -> dict[str, Any]:
-        return self._call(f"{action} in {self.region_id}", call, request, harmless=True)
+        return self._call(f"{action} in {self.region_id}", call, request, harmless=True, reads=True)
 
     def _call(
         self,
@@ -181,6 +184,7 @@ class Ecs:
         request: Any,
         *,
         harmless: bool,
+        reads: bool = False,
         total_s: float = retry.TOTAL_S,
     ) -> dict[str, Any]:
         """Send a request, again where that is safe; returns the answer's body as the API wrote it."""
@@ -188,14 +192,24 @@ class Ecs:
         def send() -> dict[str, Any]:
             try:
                 body: dict[str, Any] = call(request, imports.RuntimeOptions(autoretry=False)).body.to_map()
-                return body
             except imports.AlibabaCloudException as error:
+                self._reached = True
                 raise _api_error(attempted, error) from None
             except imports.CredentialException:
                 raise NoCredentials(f"{attempted}: the credentials ran out and could not be renewed.") from None
-            except Exception as error:  # the SDK wraps what the network does in several classes
-                reason, sent = connection_reason(f"{type(error).__name__} {error}")
-                raise NoAnswer(attempted, reason, sent=sent) from None
+            except Exception as error:
+                trouble = trouble_of(f"{type(error).__name__} {error}")
+                raise NoAnswer(
+                    attempted,
+                    trouble.reason,
+                    sent=trouble.sent,
+                    reads=reads,
+                    lasting=trouble.lasting and not self._reached,
+                    address=address_of(self._client),
+                    advice=trouble.advice,
+                ) from None
+            self._reached = True
+            return body
 
         return retry.repeat(send, harmless=harmless, clock=self._clock, total_s=total_s)
 

@@ -30,26 +30,6 @@ _ADVICE = {
 }
 
 
-# What the libraries say when a connection breaks → what we say. The order matters: a proxy error may hold another.
-_CONNECTION_REASONS = (
-    ("certificate verify failed", "the server's certificate is not trusted (ca_path names another authority)"),
-    ("Name or service not known|name resolution|getaddrinfo", "its name is not known"),
-    ("Connection refused", "the connection was refused"),
-    ("No route to host|Network is unreachable", "there is no route to it"),
-    ("ConnectTimeout|connect timeout", "connecting took longer than connect_timeout"),
-    ("Read timed out|read timeout", "it took longer than read_timeout"),
-    ("reset by peer", "the connection was reset"),
-    ("RemoteDisconnected|Connection aborted|closed connection", "the connection was closed"),
-    ("ProxyError|Tunnel connection failed", "the proxy does not let us through"),
-)
-# Nothing was sent when the connection was never made; through a proxy, a broken connection looks like a proxy error.
-_NEVER_CONNECTED = (
-    "NewConnectionError|Failed to establish a new connection|ConnectTimeout|connect timeout|NameResolutionError|"
-    "certificate verify failed|Tunnel connection failed"
-)
-_CONNECTION_WAS_MADE = "RemoteDisconnected|reset by peer|Connection aborted|Read timed out|read timeout"
-
-
 class CloudError(Exception):
     """Anything that keeps us from doing what was asked; the text is one or two sentences."""
 
@@ -89,13 +69,30 @@ class ApiError(CloudError):
 class NoAnswer(CloudError):
     """The request may have been sent, but no answer came back: whether it took effect is unknown.
 
-    ``sent`` is False when the connection was never made, so that it certainly had no effect.
+    ``sent`` is False when the connection was never made, so that it certainly had no effect. ``reads`` is True when it
+    has none anyway. ``lasting`` is True when sending it again would end the same way.
     """
 
-    def __init__(self, attempted: str, reason: str, *, sent: bool) -> None:
+    def __init__(
+        self,
+        attempted: str,
+        reason: str,
+        *,
+        sent: bool,
+        reads: bool = False,
+        lasting: bool = False,
+        address: str = "the API",
+        advice: str = "",
+    ) -> None:
         self.sent = sent
-        effect = "it is unknown whether it took effect" if sent else "it had no effect"
-        super().__init__(f"{attempted}: no answer from the API, {reason}; {effect}.")
+        self.lasting = lasting
+        effect = "; it is unknown whether it took effect"
+        if not sent:
+            effect = "; it had no effect"
+        elif reads:
+            effect = ""
+        text = f"{attempted}: no answer from {address}, {reason}{effect}."
+        super().__init__(" ".join(filter(None, [text, advice])))
 
 
 def advice(code: str) -> str:
@@ -116,14 +113,3 @@ def clean_message(message: str) -> str:
     message = re.sub(r" request id: \S+$", "", message)
     message = re.sub(r"(?is)\s*server string to sign is.*", "", message)
     return message.strip().rstrip(".")
-
-
-def connection_reason(text: str) -> tuple[str, bool]:
-    """Say why a connection failed, and whether the request may have been sent.
-
-    The library's own text quotes the URL, and with it whole scripts, so none of it is passed on.
-    """
-    reasons = (reason for pattern, reason in _CONNECTION_REASONS if re.search(pattern, text, re.IGNORECASE))
-    reason = next(reasons, "the connection failed")
-    never_made = re.search(_NEVER_CONNECTED, text, re.IGNORECASE)
-    return reason, bool(re.search(_CONNECTION_WAS_MADE, text, re.IGNORECASE)) or not never_made

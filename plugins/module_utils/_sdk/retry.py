@@ -29,7 +29,7 @@ _UNAVAILABLE = ("ServiceUnavailable", "InternalError", "SystemBusy", "Idempotent
 def may_repeat(error: ApiError | NoAnswer, *, harmless: bool) -> bool:
     """Whether the failed request may be sent again."""
     if isinstance(error, NoAnswer):
-        return harmless or not error.sent
+        return not error.lasting and (harmless or not error.sent)
     if error.code.split(".")[0] == "Throttling":
         return True
     return harmless and (error.status >= 500 or error.code.split(".")[0] in _UNAVAILABLE)

@@ -5,7 +5,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ecs_simulator.agent.task import Command, Task
@@ -210,11 +209,3 @@ class Cloud:
         now = self.clock.time()
         task.status, task.error_code, task.error_info = status, error_code, error_info
         task.finished = task.updated = now
-
-
-def next_start(state_dir: Path) -> int:
-    """Count the simulator's starts on a state folder; the first is 1."""
-    counter = state_dir / "starts"
-    number = int(counter.read_text(encoding="ascii")) + 1 if counter.exists() else 1
-    counter.write_text(f"{number}\n", encoding="ascii")
-    return number

@@ -20,7 +20,8 @@ from ecs_simulator.fleet import InstanceSpec, Settings
 from ecs_simulator.machines import base
 from ecs_simulator.machines.base import MachineError, MachineGone, PowerAction, Script, ScriptExists
 from ecs_simulator.machines.namespace import supervisor
-from ecs_simulator.machines.namespace.tree import make_tree, programs
+from ecs_simulator.machines.namespace.stand_ins import WITHOUT, stand_ins
+from ecs_simulator.machines.namespace.tree import make_tree
 
 # What the agent's unit gives its children (facts of the real agent: no USER, LOGNAME or profile).
 ENVIRONMENT = {
@@ -126,9 +127,12 @@ class NamespaceMachine(base.Machine):
         self._down = loop.create_future()
         loop.add_reader(ours, self._receive)
         self.send({"boot_id": boot_id, "hostname": self._spec.name, "stop_grace_s": self._settings.stop_grace_s})
-        await self._ready
-        for path, content in programs(self._spec).items():
+        # Who stops waiting for it must not end it for those who see to its end.
+        await asyncio.shield(self._ready)
+        for path, content in stand_ins(self._spec).items():
             await self._write(path, content, replace=True)
+        if not self._spec.dnf:
+            await self._spawn(["sh", "-c", WITHOUT], "/").wait()
 
     async def start(self, script: Script) -> NamespaceProcess:
         path = f"{SCRIPT_FOLDER}/{script.name}"
@@ -150,6 +154,9 @@ class NamespaceMachine(base.Machine):
     async def cut_power(self) -> None:
         if self._launcher:
             self._launcher.kill()
+        if self._control:
+            # A launcher that ends before process 1 has asked to die with it does not take it along.
+            self._control.shutdown(socket.SHUT_WR)
         await self._wait_down()
 
     async def _wait_down(self) -> None:
@@ -263,6 +270,7 @@ class NamespaceMachine(base.Machine):
         booted = self._ready.done()
         if not booted:
             self._ready.set_exception(MachineError("cannot make a namespace machine: process 1 ended at once"))
+            self._ready.exception()  # nobody need be waiting
         self._down.set_result(None)
         if booted and not self._ready.exception():
             self.on_down(PowerAction.RESTART if status == supervisor.EXIT_RESTART else PowerAction.POWER_OFF)
@@ -282,5 +290,6 @@ async def why_not(folder: Path) -> str | None:
             await machine.boot("00000000-0000-4000-8000-000000000000")
         except MachineError as error:
             return str(error)
-        await machine.cut_power()
+        finally:
+            await machine.cut_power()
     return None

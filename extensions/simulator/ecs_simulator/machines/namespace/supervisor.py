@@ -353,7 +353,10 @@ class Supervisor:
 def machine(control: socket.socket) -> int:
     """Process 1: set the machine up as the first packet says, then serve."""
     die_with_parent()
-    settings = json.loads(control.recv(PACKET_BYTES))
+    data = control.recv(PACKET_BYTES)
+    if not data:
+        return EXIT_POWER_OFF  # the simulator is gone
+    settings = json.loads(data)
     try:
         mount_root(settings["boot_id"])
         name = settings["hostname"].encode()

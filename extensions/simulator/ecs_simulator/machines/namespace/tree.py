@@ -3,10 +3,9 @@
 
 import os
 import shutil
-from importlib import resources
 from pathlib import Path
 
-from ecs_simulator.fleet import InstanceSpec, Update
+from ecs_simulator.fleet import InstanceSpec
 from ecs_simulator.machines.namespace.supervisor import NOBODY
 
 _FOLDERS = {
@@ -57,24 +56,9 @@ def make_tree(folder: Path, spec: InstanceSpec) -> None:
     _link_system_folders(building / "root")
     _write_etc(building / "root" / "etc", spec)
     (building / "root" / "var" / "run").symlink_to("/run")
-    if spec.updates is not None:
-        _write_updates(building / "root" / "var" / "lib" / "updates", spec.updates)
     if os.geteuid() == 0:
         _give_to_nobody(building)
     building.rename(folder)
-
-
-def programs(spec: InstanceSpec) -> dict[str, bytes]:
-    """The machine's own programs by path; written at each boot, so that they follow the simulator's version."""
-    shutdown = _program("shutdown")
-    found = {f"/usr/local/sbin/{name}": shutdown for name in ("shutdown", "reboot", "poweroff", "halt")}
-    if spec.updates is not None:
-        found |= {f"/usr/local/bin/{name}": _program(name) for name in ("dnf", "needs-restarting")}
-    return found
-
-
-def _program(name: str) -> bytes:
-    return (resources.files("ecs_simulator.machines.namespace") / "programs" / name).read_bytes()
 
 
 def _link_system_folders(root: Path) -> None:
@@ -102,17 +86,6 @@ def _write_etc(etc: Path, spec: InstanceSpec) -> None:
     # Debian's awk, editor and others are links through here into /usr.
     if Path("/etc/alternatives").is_dir():
         shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
-
-
-def _write_updates(folder: Path, updates: tuple[Update, ...]) -> None:
-    folder.mkdir()
-    available = [
-        f"{update.name} {update.from_version} {update.to_version} {str(update.restart).lower()} {update.fails}\n"
-        for update in updates
-    ]
-    (folder / "available").write_text("".join(available), encoding="utf-8")
-    installed = [f"{update.name} {update.from_version}\n" for update in updates]
-    (folder / "installed").write_text("".join(installed), encoding="utf-8")
 
 
 def _give_to_nobody(folder: Path) -> None:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state folder: one simulator at a time, and nothing left of a temporary one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ecs_simulator.errors import SimulatorError
+from ecs_simulator.simulator import Simulator
+from simulator_helpers import make_fleet, serving, until
+
+FLEET = make_fleet({"name": "web-01", "machine": "scripted"})
+FLEET_FILE = """
+access_keys: [{id: demo, secret: demo-secret}]
+regions: {cn-hangzhou: {instances: [{name: "web-{n}", count: COUNT, machine: MACHINE}]}}
+"""
+
+
+async def test_a_state_folder_is_one_simulators_at_a_time(tmp_path: Path) -> None:
+    async with serving(FLEET, tmp_path):
+        second = Simulator(FLEET, state_dir=tmp_path / "state")
+        with pytest.raises(SimulatorError) as caught:
+            await second.start()
+        await second.close()
+        folder = tmp_path / "state"
+        assert str(caught.value) == (
+            f"another simulator is using the state folder {folder}: stop that one, or name another folder"
+        )
+    async with serving(FLEET, tmp_path):
+        pass
+
+
+async def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SimulatorError, match=r"cannot use the state folder .*/file: Not a directory"):
+        await Simulator(FLEET, state_dir=tmp_path / "file").start()
+
+
+class Run:
+    """A simulator in the background with a folder of its own for temporary files."""
+
+    def __init__(self, folder: Path, *arguments: str, machine: str = "scripted", count: int = 1) -> None:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        fleet = folder / "fleet.yml"
+        fleet.write_text(FLEET_FILE.replace("MACHINE", machine).replace("COUNT", str(count)), encoding="utf-8")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ecs_simulator", arguments[0], "--fleet", str(fleet), *arguments[1:]],
+            env=os.environ | {"TMPDIR": str(self.temporary)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def left(self) -> list[str]:
+        return [path.name for path in self.temporary.iterdir()]
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; exit status and what was said."""
+        try:
+            _output, said = self.process.communicate(timeout=60)
+        finally:
+            self.process.kill()
+        return self.process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["run", "--", "true"], 0),
+        (["run", "--", "/no/such/command"], 2),
+        (["run", "--audit-log", "/no/such/folder/audit.jsonl", "--", "true"], 2),
+        (["serve", "--listen", "192.0.2.1:1"], 2),
+        (["serve", "--ready-file", "/no/such/folder/ready.json"], 2),
+    ],
+)
+def test_an_end_of_its_own_leaves_nothing(tmp_path: Path, arguments: list[str], status: int) -> None:
+    run = Run(tmp_path, *arguments)
+    ended, said = run.end()
+    assert ended == status, said
+    assert "Traceback" not in said
+    assert run.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_while_machines_boot_leaves_nothing(
+    namespaces: None, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = Run(tmp_path, "serve", machine="namespace", count=60)
+
+    async def booting() -> bool:
+        # The first of many machines is there.
+        return any(run.temporary.glob("*/machines/i-*"))
+
+    await until(booting)
+    run.process.send_signal(number)
+    status, said = run.end()
+    assert (status, said) == (128 + number, "")
+    assert run.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_is_passed_on_to_the_command(tmp_path: Path, number: signal.Signals) -> None:
+    ready = tmp_path / "ready"
+    name = number.name.removeprefix("SIG")
+    wait = f"sleep 600 & trap 'kill $!; exit 5' {name}; touch {ready}; wait"
+    run = Run(tmp_path, "run", "--", "sh", "-c", wait)
+
+    async def started() -> bool:
+        return ready.exists()
+
+    await until(started)
+    run.process.send_signal(number)
+    assert run.end() == (5, "")
+    assert run.left() == []
