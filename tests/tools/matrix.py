@@ -2,8 +2,9 @@
 """Run gates with each pair of Python and ansible-core that this machine can have: ``python tests/tools/matrix.py``.
 
 The Pythons are those on PATH and pyenv's, from 3.11 on; the versions of ansible-core are the newest of each minor
-version from 2.19 on that the package index has for that Python. ``--ends`` takes the oldest and the newest pair, without
-the one of this virtual environment: ``make test`` has run that. Each pair gets a copy of the tree with a virtual environment of its own.
+version from 2.19 on that the package index has for that Python. Each pair gets a copy of the tree with a virtual
+environment of its own. ``--ends`` takes the oldest and the newest pair, without the one of this virtual environment:
+``make test`` has run that.
 """
 
 from __future__ import annotations
