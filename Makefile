@@ -35,7 +35,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write documentation docs test-matrix venv venv-dev clean
+	targets unit integration coverage coverage-write documentation docs test-kill test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ unit: venv-dev ## Run the unit tests, and the simulator's
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
 	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 tests/end_to_end
+
+test-kill: venv-dev ## Kill controller, keeper, agent and machine at every point of a run; KILL_SAMPLE=8 takes every 8th
+	@$(GATE) $@ pytest -v -n 2 --no-header tests/kill
 
 coverage: unit integration ## Show the coverage of each layer; fails where it has become less
 	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'

@@ -2,19 +2,38 @@
 """The audit log: what callers asked for and what machines did, as JSON lines in the order it happened."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 from ecs_simulator.clock import Clock, iso_milliseconds
 from ecs_simulator.errors import SimulatorError
 
+MachineEvent = Literal[
+    "boot",
+    "shutdown",
+    "command_start",
+    "command_end",
+    "agent_up",
+    "agent_down",
+    "agent_offline",
+    "agent_online",
+    "report_lost",
+    "syslog",
+]
+MACHINE_EVENTS: tuple[str, ...] = get_args(MachineEvent)
+
 
 class Audit:
-    """Appends events to a file, one JSON object a line; without a file it forgets them."""
+    """Appends events to a file, one JSON object a line; without a file it forgets them.
+
+    ``on_machine`` is called with the instance's id, the event and its text, if any, after each machine event.
+    """
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
         self._file: TextIO | None = None
+        self.on_machine: Callable[[str, str, str], None] = lambda instance_id, event, text: None
         if path:
             try:
                 # Line buffered: a killed simulator leaves whole lines.
@@ -45,13 +64,14 @@ class Audit:
             **more,
         )
 
-    def machine(self, instance_id: str, event: str, **more: Any) -> None:
-        """Something that happened on or to a machine.
-
-        ``event`` is one of ``boot``, ``shutdown``, ``command_start``, ``command_end``, ``agent_up``,
-        ``agent_down``, ``syslog``.
-        """
+    def machine(self, instance_id: str, event: MachineEvent, **more: Any) -> None:
+        """Something that happened on or to a machine."""
         self._write("machine", instance_id=instance_id, event=event, **more)
+        self.on_machine(instance_id, event, more.get("text", ""))
+
+    def fault(self, instance_id: str, fault: str, **more: Any) -> None:
+        """A fault that fires."""
+        self._write("fault", instance_id=instance_id, fault=fault, **more)
 
     def close(self) -> None:
         """Close the file; later events are forgotten."""

@@ -7,7 +7,7 @@ ignored makes a rehearsal prove the wrong thing.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
@@ -86,9 +87,19 @@ class Settings:
     """What is unknown about the real service, as switches with a stated default."""
 
     guest_restart_shows_in_status: bool = False
-    """Whether ``Status`` and ``StartTime`` change when the guest restarts itself."""
+    """Whether ``Status`` and ``StartTime`` change when an instance restarts without the API: by its guest, or because
+    it lost its power."""
     interrupted_error_code: str = "InstanceRestarted"
     """The ErrorCode of a command that ran when its instance restarted."""
+    agent_restart_s: float = 120.0
+    """How long after the end of the agent its service starts it again (RestartSec of its unit)."""
+    agent_restart_redelivers: bool = True
+    """Whether what an agent left unfinished is delivered to the next one on the same boot, which then refuses what has
+    a script file (ScriptFileExisted). Otherwise it is an Error, ClientRestarted."""
+    report_retry_s: float = 2.0
+    """How long the agent waits between the four tries of a final report."""
+    unreported_timeout_s: float = 60.0
+    """How long after its time is up a command that nobody reports is a Timeout."""
     delivery_timeout_s: float = 60.0
     """How long a command waits for an agent that is offline before it is Aborted."""
     output_quota_bytes: int = 12_000
@@ -107,6 +118,7 @@ class Fleet:
     regions: tuple[str, ...]
     instances: tuple[InstanceSpec, ...]
     settings: Settings
+    faults: tuple[Fault, ...] = ()
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -132,9 +144,7 @@ def parse_fleet(document: Any) -> Fleet:
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
     settings = _settings(root.reader("settings"))
-    faults = root.take("faults", list, [])
-    if faults:
-        raise FleetError("faults must go: this version of the simulator has none yet")
+    faults = root.readers("faults")
     instances: list[InstanceSpec] = []
     regions = root.reader("regions")
     region_ids = regions.keys()
@@ -149,7 +159,28 @@ def parse_fleet(document: Any) -> Fleet:
     for id_, times in Counter(spec.id for spec in instances).items():
         if times > 1:
             raise FleetError(f"regions holds {times} instances with the id {id_}: names must differ within a region")
-    return Fleet(seed, account_id, keys, tuple(region_ids), tuple(instances), settings)
+    names = _names(instances)
+    return Fleet(
+        seed,
+        account_id,
+        keys,
+        tuple(region_ids),
+        tuple(instances),
+        settings,
+        tuple(fleet_fault(reader, names) for reader in faults),
+    )
+
+
+def parse_fault(document: Any, fleet: Fleet) -> Fault:
+    """Turn the parsed JSON of a request into one more :class:`Fault` of a fleet."""
+    return requested_fault(Reader(document, whole="the body"), _names(fleet.instances))
+
+
+def _names(instances: Sequence[InstanceSpec]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for spec in instances:
+        names.setdefault(spec.name, []).append(spec.id)
+    return names | {spec.id: [spec.id] for spec in instances}
 
 
 def _access_key(reader: Reader) -> AccessKey:

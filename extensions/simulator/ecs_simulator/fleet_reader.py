@@ -2,6 +2,7 @@
 """Takes values out of a fleet file's mappings; says what is wrong with them in one sentence that names the key."""
 
 import difflib
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, NoReturn
 
@@ -23,10 +24,11 @@ _KINDS = {
 class Reader:
     """Takes known keys out of a mapping and refuses what is left. ``where`` is the mapping's place in the file."""
 
-    def __init__(self, value: Any, where: str = "") -> None:
+    def __init__(self, value: Any, where: str = "", *, whole: str = "the fleet file") -> None:
         if not isinstance(value, dict):
-            raise FleetError(f"{where or 'the fleet file'} must be a mapping, and is {_kind_of(value)}")
-        self._values = dict(value)
+            raise FleetError(f"{where or whole} must be a mapping, and is {_kind_of(value)}")
+        # YAML reads the key `on` as true.
+        self._values = {"on" if key is True else key: of_key for key, of_key in value.items()}
         self._where = where
         self._known: list[str] = []
 
@@ -51,12 +53,17 @@ class Reader:
             self.fail(key, f"must be {wanted}, and is {_kind_of(value)}")
         return value
 
-    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+    def choice(self, key: str, choices: tuple[str, ...], default: Any = _MISSING) -> str:
         wanted = f"one of {', '.join(choices)}"
         value: str = self.take(key, str, default, wanted=wanted)
         if value not in choices:
-            self.fail(key, f"must be {wanted}, not {value!r}")
+            self.fail(key, f"must be {wanted}, not {value!r}{did_you_mean(value, choices)}")
         return value
+
+    def holds(self, key: str, kind: type = object) -> bool:
+        """Whether there is a value, of that kind, at ``key``."""
+        self._known.append(key)
+        return key in self._values and isinstance(self._values[key], kind)
 
     def reader(self, key: str) -> "Reader":
         """The mapping at ``key``; an empty one is as good as none."""
@@ -83,6 +90,12 @@ class Reader:
 
     def _place(self, key: str) -> str:
         return f"{self._where}.{key}" if self._where else key
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown value: the known one next to it, if any is near."""
+    nearest = difflib.get_close_matches(value, list(known), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def _kind_of(value: Any) -> str:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from alibabacloud_ecs20140526 import models
 from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.models import Config
@@ -81,6 +82,33 @@ class Caller:
         )
         row: dict[str, Any] = answer["Invocation"]["InvocationResults"]["InvocationResult"][0]
         return row
+
+    async def post_fault(self, body: dict[str, Any] | str) -> tuple[int, dict[str, Any]]:
+        """Ask the simulator for a fault; HTTP status and answer."""
+        data = body if isinstance(body, str) else json.dumps(body)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.url}/_simulator/faults", data=data) as answer,
+        ):
+            return answer.status, await answer.json()
+
+    async def fault(self, fault: str, **more: Any) -> None:
+        """Let something go wrong on web-01."""
+        assert await self.post_fault({"instance": "web-01", "fault": fault, **more}) == (200, {})
+
+    def faults(self) -> list[tuple[str, str | None]]:
+        """The faults of the audit log, and why one was refused."""
+        lines = [json.loads(line) for line in self._audit_log.read_text(encoding="utf-8").splitlines()]
+        return [(line["fault"], line.get("refused")) for line in lines if line["kind"] == "fault"]
+
+    async def happened(self, name: str, times: int = 1) -> dict[str, Any]:
+        """The machine event of that name once it is in the audit log, the last of so many."""
+
+        async def look() -> list[dict[str, Any]]:
+            return self.events(name)[times - 1 : times]
+
+        event: dict[str, Any] = (await until(look))[0]
+        return event
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """The machine events of the audit log, all or those named."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from ecs_simulator.agent.agent import Agent
+from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.clock import ManualClock
-from ecs_simulator.fleet import Answer, InstanceSpec
+from ecs_simulator.fleet import Answer, InstanceSpec, Settings
 from ecs_simulator.machines.base import PowerAction, Script
 from ecs_simulator.machines.scripted import ScriptedMachine, ScriptedProcess
 
@@ -18,6 +19,8 @@ class Log:
 
     clock: ManualClock
     lines: list[tuple[float, str, str]] = field(default_factory=list)
+    ends: list[tuple[float, int | None]] = field(default_factory=list)
+    """Exit codes of processes, whether the agent lives or not."""
 
     def add(self, what: str, task: Task) -> None:
         self.lines.append((round(self.clock.time(), 1), what, task.invocation_id))
@@ -40,8 +43,14 @@ class Log:
     def stopped(self, task: Task) -> None:
         self.add("stopped", task)
 
-    def ended(self, task: Task, exit_code: int | None) -> None:
+    def process_started(self, task: Task) -> None:
         pass
+
+    def process_ended(self, task: Task, exit_code: int | None) -> None:
+        self.ends.append((round(self.clock.time(), 1), exit_code))
+
+    def report_lost(self, task: Task) -> None:
+        self.add("lost", task)
 
     def of(self, invocation_id: str) -> list[tuple[float, str]]:
         return [(time, what) for time, what, of in self.lines if of == invocation_id]
@@ -83,8 +92,13 @@ class Bench:
         self.clock = ManualClock(start=0.0)
         self.log = Log(self.clock)
         self.machine = RecordingMachine(spec, self.clock)
-        self.agent = Agent(self.machine, os_type, self.clock, self.log, quota_bytes=12_000)
+        self.line = Line()
+        self._os_type = os_type
         self._number = 0
+        self.start_agent()
+
+    def start_agent(self) -> None:
+        self.agent = Agent(self.machine, self._os_type, self.clock, self.log, self.line, Settings())
 
     def send(self, content: str, *, timeout_s: int = 60, id_: str = "") -> Task:
         self._number += 1
@@ -186,6 +200,76 @@ async def test_what_runs_when_the_machine_goes_down_is_not_reported(bench: Bench
     await bench.machine.cut_power()
     await bench.clock.advance(10)
     assert [what for _time, what in bench.log.of("t-1")] == ["running", "output 100"]
+
+
+async def test_a_killed_agent_leaves_its_script_alive_and_the_next_one_refuses_it(bench: Bench) -> None:
+    task = bench.send("sleep 2")
+    await bench.clock.advance(0.5)
+    bench.agent.end()
+    bench.start_agent()
+    bench.agent.deliver(task)
+    await bench.clock.advance(10)
+    assert bench.log.of("t-1") == [(0.0, "running"), (0.5, "failed ScriptFileExisted")]
+    assert bench.log.ends == [(2.0, 0)]
+
+
+async def test_a_killed_agent_forgets_its_queue_and_the_next_one_runs_it(bench: Bench) -> None:
+    for _number in range(10):
+        bench.send("sleep 2")
+    task = bench.send("quick")
+    await bench.clock.advance(0.5)
+    bench.agent.end()
+    await bench.clock.advance(10)
+    assert bench.log.of("t-11") == []
+    bench.start_agent()
+    bench.agent.deliver(task)
+    await bench.clock.advance(1)
+    assert bench.log.of("t-11") == [(10.5, "running"), (10.7, "finished 0 5-0")]
+
+
+async def test_a_killed_agent_takes_no_power_action(bench: Bench) -> None:
+    bench.send("restart")
+    await bench.clock.advance(0.25)
+    assert bench.log.of("t-1")[-1] == (0.2, "finished 194 4-0")
+    bench.agent.end()
+    await bench.clock.advance(10)
+    assert bench.machine.commands == []
+
+
+async def test_a_task_that_the_agent_still_has_is_not_taken_again(bench: Bench) -> None:
+    task = bench.send("sleep 2")
+    await bench.clock.advance(1)
+    bench.agent.deliver(task)
+    await bench.clock.advance(10)
+    assert bench.log.of("t-1") == [(0.0, "running"), (2.2, "finished 0 0-0")]
+
+
+async def test_a_final_report_is_tried_four_times(bench: Bench) -> None:
+    bench.send("restart")
+    await bench.clock.advance(0)
+    bench.line.up = False
+    await bench.clock.advance(6.1)
+    bench.line.up = True
+    await bench.clock.advance(10)
+    assert bench.log.of("t-1")[-1] == (6.2, "finished 194 4-0")
+
+
+async def test_a_report_that_is_lost_for_good_does_not_hold_up_the_power_action(bench: Bench) -> None:
+    bench.line.lose_report()
+    bench.send("restart")
+    await bench.clock.advance(20)
+    assert bench.log.of("t-1") == [(0.0, "running"), (6.2, "lost")]
+    assert bench.machine.commands == [(6.3, "shutdown -r now")]
+
+
+async def test_the_start_and_output_are_said_once_or_not_at_all(bench: Bench) -> None:
+    bench.line.up = False
+    bench.send("flood")
+    await bench.clock.advance(1.5)
+    bench.line.up = True
+    await bench.clock.advance(60)
+    assert bench.log.of("t-1")[0] == (2.0, "output 2048")
+    assert bench.log.of("t-1")[-1] == (30.2, "finished 0 5856-29952")
 
 
 async def test_heartbeats_come_at_the_start_and_each_minute(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet import load_fleet, parse_fleet
+from ecs_simulator.fleet_faults import After, Fault
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ regions:
       - {name: db-01, id: i-bp1fleetdb0000000001, zone: cn-hangzhou-i, os: linux,
          agent: {version: 2.2.3.250, state: stopped}}
       - {name: win-01, zone: cn-hangzhou-i, os: windows, machine: scripted}
+faults:
+  - {on: {instance: web-03}, fault: agent_offline, after: command_start, times: 1, seconds: 3}
 """
 
 
@@ -42,6 +45,7 @@ def test_a_fleet_is_read(tmp_path: Path) -> None:
     assert [update.restart for update in web.updates] == [True, False]
     assert (db.id, db.agent.version, db.agent.running) == ("i-bp1fleetdb0000000001", "2.2.3.250", False)
     assert (win.os, win.machine) == ("windows", "scripted")
+    assert fleet.faults == (Fault(fleet.instances[2].id, "agent_offline", After("command_start"), 1, 3.0),)
 
 
 def test_ids_follow_the_seed(tmp_path: Path) -> None:
@@ -90,11 +94,25 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
         ("seed: 1", "seed: [", "is not YAML"),
         ("access_keys:\n  - {id: demo, secret: demo-secret}", "", "access_keys must hold at least one key"),
+        ("agent_offline", "agent_offlin", "not 'agent_offlin'; did you mean 'agent_offline'?"),
+        ("after: command_start", "after: comand_start", "not 'comand_start'; did you mean 'command_start'?"),
+        ("after: command_start", "after: {sylog: x}", "faults[0].after.syslog is needed and missing"),
+        ("after: command_start", "afer: command_start", "faults[0].afer is not a known key; did you mean 'after'?"),
         (
-            "seed: 1",
-            "seed: 1\nfaults: [{on: {action: RunCommand}, fault: throttle}]",
-            "faults must go: this version of the simulator has none yet",
+            "after: command_start, times: 1",
+            "times: 2",
+            "faults[0].times needs after: without it the fault comes once, at once",
         ),
+        ("times: 1", "times: 0", "faults[0].times must be at least 1"),
+        ("seconds: 3", "seconds: -1", "faults[0].seconds must be at least 0"),
+        (
+            "fault: agent_offline",
+            "fault: power_loss",
+            "faults[0].seconds goes with agent_killed and agent_offline, not",
+        ),
+        ("{instance: web-03}", "{instance: web-3}", "is 'web-3', and no instance has that name or id; did you mean"),
+        ("{instance: web-03}", "{instance: web-03, zone: x}", "faults[0].on.zone is not a known key"),
+        ("{instance: web-03}", "web-03", "faults[0].on must be a mapping, and is text"),
         ("web-{n:02d}", "web-{m}", "may only hold {n} or {n:02d}"),
     ],
 )

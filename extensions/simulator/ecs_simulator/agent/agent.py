@@ -3,22 +3,27 @@
 
 What is measured on the real agent stands in the test of each rule: 10 commands at once and the rest in a queue,
 report first and the power action 100 ms later, SIGKILL to the direct child only, a stop that is acknowledged
-before it takes effect and that does not keep a queued command from running.
+before it takes effect and that does not keep a queued command from running; scripts that outlive the agent, and
+that the next one refuses to run again.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Protocol
 
+from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
 from ecs_simulator.agent.task import Task
 from ecs_simulator.clock import Clock
+from ecs_simulator.fleet import Settings
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script, ScriptExists
 
 WORKERS = 10
 DRAIN_S = 0.2
 POWER_DELAY_S = 0.1
 HEARTBEAT_S = 60.0
+REPORT_TRIES = 4
 
 # Exit code → what the agent runs on the machine. 3009 and 3010 arrive on Linux as 193 and 194 (modulo 256).
 POWER_COMMANDS = {
@@ -43,23 +48,32 @@ class Reports(Protocol):
 
     def stopped(self, task: Task) -> None: ...
 
-    def ended(self, task: Task, exit_code: int | None) -> None:
-        """The process has ended, reported or not: for the audit log, not for the caller."""
+    # What really happened, for the audit log: the service does not hear of it.
+
+    def process_started(self, task: Task) -> None: ...
+
+    def process_ended(self, task: Task, exit_code: int | None) -> None: ...
+
+    def report_lost(self, task: Task) -> None: ...
 
 
 class Agent:
-    """The agent on one machine; it is made anew at each boot."""
+    """The agent on one machine; it is made anew each time that its service starts it."""
 
-    def __init__(self, machine: Machine, os_type: str, clock: Clock, reports: Reports, quota_bytes: int) -> None:
+    def __init__(
+        self, machine: Machine, os_type: str, clock: Clock, reports: Reports, line: Line, settings: Settings
+    ) -> None:
         self._machine = machine
         self._power_commands = POWER_COMMANDS[os_type]
         self._clock = clock
         self._reports = reports
-        self._quota_bytes = quota_bytes
+        self._line = line
+        self._settings = settings
         self._workers = asyncio.Semaphore(WORKERS)
         self._processes: dict[str, Process] = {}
         self._stopped: set[str] = set()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._witnesses: set[asyncio.Task[None]] = set()
         self._started = clock.time()
 
     @property
@@ -73,10 +87,11 @@ class Agent:
         return len(self._processes)
 
     def deliver(self, task: Task) -> None:
-        """Take a task; it runs when one of the workers is free."""
-        job = asyncio.ensure_future(self._work(task))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        """Take a task; it runs when one of the workers is free. One that it still has is not taken again."""
+        id_ = task.invocation_id
+        if id_ not in self._jobs:
+            job = self._jobs[id_] = asyncio.ensure_future(self._work(task))
+            job.add_done_callback(lambda job: self._jobs.pop(id_))
 
     def stop(self, task: Task) -> None:
         """Acknowledge the stop, then kill the direct child; a queued command still runs later, unreported."""
@@ -87,8 +102,8 @@ class Agent:
             process.kill()
 
     def end(self) -> None:
-        """The agent's process is gone: nothing is reported any more."""
-        for job in self._jobs:
+        """The agent's process is gone: scripts live on and nothing is reported any more."""
+        for job in self._jobs.values():
             job.cancel()
 
     async def _work(self, task: Task) -> None:
@@ -103,24 +118,52 @@ class Agent:
         try:
             process = await self._machine.start(Script(name, command.content, command.working_dir))
         except ScriptExists as error:
-            self._reports.failed(task, "ScriptFileExisted", str(error))
+            text = str(error)
+            await self._report(task, lambda: self._reports.failed(task, "ScriptFileExisted", text))
             return
         except MachineGone:
             raise
         except MachineError as error:
-            self._reports.failed(task, "ExecutionException", str(error))
+            text = str(error)
+            await self._report(task, lambda: self._reports.failed(task, "ExecutionException", text))
             return
+        self._witness(task, process)
+        if self._line.up:
+            self._reports.running(task)
+        try:
+            exit_code = await self._attend(task, process)
+        except asyncio.CancelledError:
+            # The pipe ends with the agent: what writes to it from now on gets SIGPIPE.
+            await process.drain()
+            raise
+        await self._power(exit_code)
+
+    def _witness(self, task: Task, process: Process) -> None:
+        """Note the start and the end of a process, which may outlive the agent."""
+
+        async def wait() -> None:
+            try:
+                exit_code = await process.wait()
+            except MachineGone:
+                self._reports.process_ended(task, None)
+            else:
+                self._reports.process_ended(task, exit_code)
+
+        self._reports.process_started(task)
+        witness = asyncio.ensure_future(wait())
+        self._witnesses.add(witness)
+        witness.add_done_callback(self._witnesses.discard)
+
+    async def _attend(self, task: Task, process: Process) -> int | None:
+        """See a process to its end and report it."""
+        budget = OutputBudget(self._settings.output_quota_bytes)
         self._processes[task.invocation_id] = process
-        self._reports.running(task)
-        budget = OutputBudget(self._quota_bytes)
-        exit_code: int | None = None
         try:
             exit_code = await self._watch(task, process, budget)
         finally:
             del self._processes[task.invocation_id]
-            self._reports.ended(task, exit_code)
         await self._report_end(task, process, budget, exit_code)
-        await self._power(exit_code)
+        return exit_code
 
     async def _watch(self, task: Task, process: Process, budget: OutputBudget) -> int | None:
         """Stream output until the process ends; None when it was killed for its time."""
@@ -140,7 +183,7 @@ class Agent:
                     process.kill()
                     return None
                 chunk = process.take_output(budget.next_chunk_bytes())
-                if chunk and task.invocation_id not in self._stopped:
+                if chunk and task.invocation_id not in self._stopped and self._line.up:
                     self._reports.output(task, budget.stream(chunk))
         finally:
             waiting.cancel()
@@ -151,10 +194,21 @@ class Agent:
         if task.invocation_id in self._stopped:
             return
         if exit_code is None:
-            self._reports.timed_out(task, tail, dropped)
+            await self._report(task, lambda: self._reports.timed_out(task, tail, dropped))
         else:
             # Ended by a signal: the real agent reports -1.
-            self._reports.finished(task, max(exit_code, -1), tail, dropped)
+            await self._report(task, lambda: self._reports.finished(task, max(exit_code, -1), tail, dropped))
+
+    async def _report(self, task: Task, send: Callable[[], None]) -> None:
+        """Send a final report: after four tries it is lost for good, and the agent goes on as if it were not."""
+        lost = self._line.loses_report()
+        for number in range(REPORT_TRIES):
+            if number:
+                await self._clock.sleep(self._settings.report_retry_s)
+            if self._line.up and not lost:
+                send()
+                return
+        self._reports.report_lost(task)
 
     async def _power(self, exit_code: int | None) -> None:
         command = self._power_commands.get(exit_code) if exit_code is not None else None

@@ -40,6 +40,8 @@ class Task:
     exit_code: int | None = None
     error_code: str = ""
     error_info: str = ""
+    began: float | None = None
+    """When its process started, whether the service knows or not."""
     started: float | None = None
     finished: float | None = None
     stopped: float | None = None

@@ -32,7 +32,7 @@ def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dic
 
 
 def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
-    spec, agent = host.instance.spec, host.agent
+    spec, agent = host.instance.spec, host.agent if host.online else None
     invocations = [item for item in cloud.invocations.values() if spec.id in item.tasks]
     return {
         "InstanceId": spec.id,

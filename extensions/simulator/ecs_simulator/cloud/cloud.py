@@ -3,7 +3,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.errors import ApiError
-from ecs_simulator.cloud.host import Host
+from ecs_simulator.cloud.host import Fetch, Host
+from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.fleet import Fleet, InstanceSpec
@@ -44,6 +45,7 @@ class Cloud:
         self.invocations: dict[str, Invocation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
         self._waiting: set[asyncio.Task[None]] = set()
+        self.faults = Injection(self.hosts, audit)
         for number, spec in enumerate(fleet.instances):
             self._add(spec, number, make_machine(spec))
 
@@ -63,11 +65,12 @@ class Cloud:
             reports=self,
             settings=self.fleet.settings,
         )
-        host.on_agent_up = self._agent_up
+        host.on_fetch = self._fetch
+        host.on_agent_down = self._agent_down
         self.hosts[spec.id] = host
 
     async def start(self) -> None:
-        """Boot every machine that the fleet file says is running."""
+        """Boot every machine that the fleet file says is running; then its faults begin."""
         gate = asyncio.Semaphore(_BOOTS_AT_ONCE)
 
         async def boot(host: Host) -> None:
@@ -76,9 +79,11 @@ class Cloud:
                 host.instance.started = self.clock.time()
 
         await asyncio.gather(*(boot(host) for host in self.hosts.values() if host.instance.spec.status == "Running"))
+        await self.faults.start(self.fleet.faults)
 
     async def close(self) -> None:
         """End every machine."""
+        self.faults.close()
         for waiting in self._waiting:
             waiting.cancel()
         await asyncio.gather(*(host.close() for host in self.hosts.values()))
@@ -136,33 +141,51 @@ class Cloud:
         for task in invocation.tasks.values():
             if (instance_ids and task.instance_id not in instance_ids) or task.final:
                 continue
-            agent = self.hosts[task.instance_id].agent
-            if agent:
-                agent.stop(task)
+            host = self.hosts[task.instance_id]
+            if host.agent and host.online:
+                host.agent.stop(task)
             else:
                 self.stopped(task)
 
     def _deliver(self, host: Host, task: Task) -> None:
-        if host.agent:
+        if host.agent and host.online:
             host.agent.deliver(task)
         else:
-            waiting = asyncio.ensure_future(self._abort_undelivered(task))
-            self._waiting.add(waiting)
-            waiting.add_done_callback(self._waiting.discard)
+            self._later(self._abort_undelivered(task))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        waiting = asyncio.ensure_future(work)
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
 
     async def _abort_undelivered(self, task: Task) -> None:
         await self.clock.sleep(self.fleet.settings.delivery_timeout_s)
-        if task.status == "Pending" and not self.hosts[task.instance_id].agent:
+        if task.status == "Pending" and not self.hosts[task.instance_id].online:
             self._finish(task, "Aborted", "ClientNotRunning", "the aliyun service is not running on the instance")
 
-    def _agent_up(self, host: Host) -> None:
-        """Hand out what waited; what ran when the machine went down was interrupted."""
+    async def _time_out_unreported(self, task: Task) -> None:
+        """The service gives up on a task of which it hears nothing more."""
+        end = (task.began or task.created) + task.command.timeout_s
+        await self.clock.sleep(end + self.fleet.settings.unreported_timeout_s - self.clock.time())
+        self._finish(task, "Timeout", "ExecutionTimeout", "the command execution has been timeout")
+
+    def _fetch(self, host: Host, reason: Fetch) -> None:
+        """Hand out what waits, and what an earlier agent left unfinished; after a boot that was interrupted."""
         for task in self._open_tasks(host):
             if task.status == "Pending":
                 self._deliver(host, task)
-            elif task.status in ("Running", "Stopping"):
+            elif reason is Fetch.COLD_START:
                 code = self.fleet.settings.interrupted_error_code
                 self._finish(task, "Error", code, "the command execution was interrupted by a restart")
+            elif reason is Fetch.START and self.fleet.settings.agent_restart_redelivers:
+                self._deliver(host, task)
+            elif reason is Fetch.START:
+                self._finish(task, "Error", "ClientRestarted", "the aliyun service was restarted on the instance")
+
+    def _agent_down(self, host: Host) -> None:
+        for task in self._open_tasks(host):
+            if task.status == "Running":
+                self._later(self._time_out_unreported(task))
 
     def _open_tasks(self, host: Host) -> list[Task]:
         tasks = (invocation.tasks.get(host.instance.id) for invocation in self.invocations.values())
@@ -171,29 +194,24 @@ class Cloud:
     # --- what agents report ------------------------------------------------------------------------------------
 
     def running(self, task: Task) -> None:
-        now = self.clock.time()
-        self.audit.machine(task.instance_id, "command_start", invoke_id=task.invocation_id)
-        if not task.final:
-            task.status, task.started, task.updated = "Running", now, now
+        if task.status == "Pending":
+            task.status, task.started, task.updated = "Running", task.began, self.clock.time()
 
     def output(self, task: Task, chunk: bytes) -> None:
-        task.output += chunk
-        task.updated = self.clock.time()
+        self.running(task)  # the agent says both with the same request
+        if not task.final:
+            task.output += chunk
+            task.updated = self.clock.time()
 
     def finished(self, task: Task, exit_code: int, tail: bytes, dropped: int) -> None:
-        task.output += tail
-        task.dropped = dropped
-        task.exit_code = exit_code
-        if exit_code == 0:
-            self._finish(task, "Success")
-        else:
-            self._finish(task, "Failed", "ExitCodeNonzero", "the exit code is not zero")
+        self.running(task)
+        end = ("Failed", "ExitCodeNonzero", "the exit code is not zero") if exit_code else ("Success",)
+        self._finish(task, *end, tail=tail, dropped=dropped, exit_code=exit_code)
 
     def timed_out(self, task: Task, tail: bytes, dropped: int) -> None:
-        task.output += tail
-        task.dropped = dropped
-        task.exit_code = 1
-        self._finish(task, "Timeout", "ExecutionTimeout", "the command execution has been timeout")
+        self.running(task)
+        text = "the command execution has been timeout"
+        self._finish(task, "Timeout", "ExecutionTimeout", text, tail=tail, dropped=dropped, exit_code=1)
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
         self._finish(task, "Error", error_code, error_info)
@@ -202,10 +220,33 @@ class Cloud:
         self._finish(task, "Terminated" if task.started else "Cancelled")
         task.stopped = task.finished
 
-    def ended(self, task: Task, exit_code: int | None) -> None:
+    def process_started(self, task: Task) -> None:
+        task.began = self.clock.time()
+        self.audit.machine(task.instance_id, "command_start", invoke_id=task.invocation_id)
+
+    def process_ended(self, task: Task, exit_code: int | None) -> None:
         self.audit.machine(task.instance_id, "command_end", invoke_id=task.invocation_id, exit_code=exit_code)
 
-    def _finish(self, task: Task, status: str, error_code: str = "", error_info: str = "") -> None:
+    def report_lost(self, task: Task) -> None:
+        self.audit.machine(task.instance_id, "report_lost", invoke_id=task.invocation_id)
+        self._later(self._time_out_unreported(task))
+
+    def _finish(
+        self,
+        task: Task,
+        status: str,
+        error_code: str = "",
+        error_info: str = "",
+        *,
+        tail: bytes = b"",
+        dropped: int = 0,
+        exit_code: int | None = None,
+    ) -> None:
+        """The end of a task as the service sees it; the first one counts."""
+        if task.final:
+            return
         now = self.clock.time()
         task.status, task.error_code, task.error_info = status, error_code, error_info
+        task.output += tail
+        task.dropped, task.exit_code = dropped, exit_code
         task.finished = task.updated = now

@@ -3,10 +3,12 @@
 
 import asyncio
 import contextlib
+import enum
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecs_simulator.agent.agent import Agent, Reports
+from ecs_simulator.agent.line import Line
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.instance import Instance
@@ -15,10 +17,18 @@ from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine, MachineGone, PowerAction
 
 
-class Host:
-    """Takes an instance up and down, whether the API or the guest asks for it.
+class Fetch(enum.Enum):
+    """Why an agent asks the service for its tasks."""
 
-    ``on_agent_up`` is called with the host when its agent has come up.
+    COLD_START = "the first agent of this boot has started"
+    START = "the agent has started again"
+    RECONNECTED = "the agent reaches the service again"
+
+
+class Host:
+    """Takes an instance up and down, whether the API, the guest or a fault asks for it.
+
+    ``on_fetch`` is called with the host when its agent asks for tasks, ``on_agent_down`` when it is gone.
     """
 
     def __init__(
@@ -35,30 +45,40 @@ class Host:
         self.instance = instance
         self.machine = machine
         self.agent: Agent | None = None
-        self.on_agent_up: Callable[[Host], None] = lambda host: None
+        self.line = Line()
+        self.on_fetch: Callable[[Host, Fetch], None] = lambda host, reason: None
+        self.on_agent_down: Callable[[Host], None] = lambda host: None
         self._clock = clock
         self._ids = ids
         self._audit = audit
         self._reports = reports
         self._settings = settings
         self._agent_wanted = instance.spec.agent.running
-        self._up = False
+        self._fetch_reason = Fetch.COLD_START
+        self.up = False
         self._asked: _Asked | None = None
-        """What the API wants done to the machine while it is still up."""
+        """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._reviving: asyncio.Task[None] | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
         machine.on_going_down = self._end_agent
         machine.on_down = self._went_down
         machine.on_syslog = self._syslog
 
+    @property
+    def online(self) -> bool:
+        """Whether the service reaches the agent."""
+        return self.agent is not None and self.line.up
+
     async def power_on(self) -> None:
         """Boot the machine now and start its agent."""
         await self.machine.boot(str(self._ids.uuid()))
-        self._up = True
+        self.up = True
         self.instance.status = "Running"
         self._audit.machine(self.instance.id, "boot", boot_id=self.machine.boot_id)
         if self._agent_wanted:
-            self._start_agent()
+            self._start_agent(Fetch.COLD_START)
 
     def start(self) -> None:
         """StartInstances: up after the boot time."""
@@ -67,17 +87,36 @@ class Host:
 
     def restart(self, *, force: bool) -> None:
         """RebootInstances: through the guest, or by a power cut."""
-        self._take_down(_Asked(PowerAction.RESTART, force))
+        self._take_down(PowerAction.RESTART, force)
 
     def stop(self, *, force: bool) -> None:
         """StopInstances."""
-        self._take_down(_Asked(PowerAction.POWER_OFF, force))
+        self._take_down(PowerAction.POWER_OFF, force)
+
+    async def lose_power(self) -> None:
+        """The machine is dead at once, and comes back by itself, unless it was being stopped."""
+        ordinary = _Asked(PowerAction.RESTART, "", self._settings.guest_restart_shows_in_status)
+        self._asked = replace(self._asked or ordinary, cause="power_loss")
+        await _until_gone(self.machine.cut_power())
+
+    def kill_agent(self, seconds: float | None = None) -> None:
+        """SIGKILL to the agent: its scripts live on, and its service starts it again after a while."""
+        self._end_agent()
+        pause = self._settings.agent_restart_s if seconds is None else seconds
+        self._reviving = asyncio.ensure_future(self._revive(pause))
+
+    def go_offline(self, seconds: float | None = None) -> None:
+        """Cut the line between agent and service: for that long, or for good."""
+        self.line.up = False
+        self._audit.machine(self.instance.id, "agent_offline")
+        _cancel(self._reconnecting)
+        if seconds is not None:
+            self._reconnecting = asyncio.ensure_future(self._reconnect(seconds))
 
     async def close(self) -> None:
         """The simulator ends: end everything without a trace in the records."""
-        for task in (self._booting, self._asking):
-            if task:
-                task.cancel()
+        for task in (self._booting, self._asking, self._reviving, self._reconnecting):
+            _cancel(task)
         self.machine.on_going_down = lambda: None
         self.machine.on_down = lambda action: None
         if self.agent:
@@ -85,51 +124,62 @@ class Host:
             self.agent = None
         await self.machine.cut_power()
 
-    def _start_agent(self) -> None:
-        self.agent = Agent(
-            self.machine, self.instance.spec.os, self._clock, self._reports, self._settings.output_quota_bytes
-        )
+    def _start_agent(self, reason: Fetch) -> None:
+        self.agent = Agent(self.machine, self.instance.spec.os, self._clock, self._reports, self.line, self._settings)
         self._audit.machine(self.instance.id, "agent_up")
-        self.on_agent_up(self)
+        self._fetch_reason = reason
+        self._fetch()
+
+    def _fetch(self) -> None:
+        if self.online:
+            reason, self._fetch_reason = self._fetch_reason, Fetch.RECONNECTED
+            self.on_fetch(self, reason)
 
     def _end_agent(self) -> None:
+        _cancel(self._reviving)
         if self.agent:
             self.agent.end()
             self.agent = None
             self._audit.machine(self.instance.id, "agent_down")
+            self.on_agent_down(self)
 
-    def _take_down(self, asked: "_Asked") -> None:
+    async def _revive(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._start_agent(Fetch.START)
+
+    async def _reconnect(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self.line.up = True
+        self._audit.machine(self.instance.id, "agent_online")
+        self._fetch()
+
+    def _take_down(self, action: PowerAction, force: bool) -> None:
         self.instance.status = "Stopping"
-        self._asked = asked
-        if self._up:
-            down = self.machine.cut_power() if asked.force else self.machine.shut_down(asked.action)
+        self._asked = _Asked(action, "api_forced" if force else "api", shows=True)
+        if self.up:
+            down = self.machine.cut_power() if force else self.machine.shut_down(action)
             self._asking = asyncio.ensure_future(_until_gone(down))
         else:
             # It is between two boots: a second restart is a second restart.
-            self._went_down(asked.action)
+            self._went_down(action)
 
     def _went_down(self, action: PowerAction) -> None:
         """The machine is down, for whatever reason."""
-        self._up = False
+        self.up = False
         self._end_agent()
-        asked, self._asked = self._asked, None
-        cause = "guest"
-        if asked:
-            action, cause = asked.action, "api_forced" if asked.force else "api"
-        self._audit.machine(self.instance.id, "shutdown", cause=cause, action=action.value)
-        if action is PowerAction.RESTART:
-            show_status = asked is not None or self._settings.guest_restart_shows_in_status
-            if show_status:
+        asked = self._asked or _Asked(action, "guest", self._settings.guest_restart_shows_in_status)
+        self._asked = None
+        self._audit.machine(self.instance.id, "shutdown", cause=asked.cause, action=asked.action.value)
+        if asked.action is PowerAction.RESTART:
+            if asked.shows:
                 self.instance.status = "Starting"
-            self._boot_later(show_status=show_status)
+            self._boot_later(show_status=asked.shows)
         else:
-            if self._booting:
-                self._booting.cancel()
+            _cancel(self._booting)
             self.instance.status = "Stopped"
 
     def _boot_later(self, *, show_status: bool) -> None:
-        if self._booting:
-            self._booting.cancel()
+        _cancel(self._booting)
         self._booting = asyncio.ensure_future(self._boot_after_delay(show_status=show_status))
 
     async def _boot_after_delay(self, *, show_status: bool) -> None:
@@ -147,7 +197,14 @@ class Host:
 @dataclass(frozen=True)
 class _Asked:
     action: PowerAction
-    force: bool
+    cause: str
+    shows: bool
+    """Whether the instance's status tells."""
+
+
+def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task:
+        task.cancel()
 
 
 async def _until_gone(down: Awaitable[None]) -> None:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faults that a fleet file, or a request to the running simulator, asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ecs_simulator.audit import MACHINE_EVENTS
+from ecs_simulator.fleet_reader import Reader, did_you_mean
+
+_FAULTS = ("agent_killed", "agent_offline", "power_loss", "report_lost")
+_WITH_SECONDS = ("agent_killed", "agent_offline")
+
+Instances = Mapping[str, list[str]]
+"""The ids that an instance's name stands for; an id stands for itself."""
+
+
+@dataclass(frozen=True)
+class After:
+    """A machine event in the audit log; of ``syslog`` those whose line contains ``text``."""
+
+    event: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is to go wrong, where, after which event (at once without one) and how often."""
+
+    instance_id: str
+    name: str
+    after: After | None = None
+    times: int = 1
+    seconds: float | None = None
+    """How long it lasts, where that can be said."""
+
+
+def fleet_fault(reader: Reader, instances: Instances) -> Fault:
+    """An entry of a fleet file's ``faults``."""
+    on = reader.reader("on")
+    instance_id = _instance_id(on, instances)
+    on.finish()
+    return _fault(reader, instance_id)
+
+
+def requested_fault(reader: Reader, instances: Instances) -> Fault:
+    """A request's fault: that of a fleet file with the instance beside the other keys."""
+    return _fault(reader, _instance_id(reader, instances))
+
+
+def _fault(reader: Reader, instance_id: str) -> Fault:
+    name = reader.choice("fault", _FAULTS)
+    after = _after(reader)
+    times = reader.take("times", int, 1)
+    seconds = reader.take("seconds", float, None)
+    reader.finish()
+    if times < 1:
+        reader.fail("times", "must be at least 1")
+    if times > 1 and not after:
+        reader.fail("times", "needs after: without it the fault comes once, at once")
+    if seconds is not None and name not in _WITH_SECONDS:
+        reader.fail("seconds", f"goes with {' and '.join(_WITH_SECONDS)}, not with {name}")
+    if seconds is not None and not 0 <= seconds < float("inf"):
+        reader.fail("seconds", "must be at least 0")
+    return Fault(instance_id, name, after, times, seconds)
+
+
+def _instance_id(reader: Reader, instances: Instances) -> str:
+    name = reader.take("instance", str)
+    ids = instances.get(name, [])
+    if not ids:
+        reader.fail("instance", f"is {name!r}, and no instance has that name or id{did_you_mean(name, instances)}")
+    if len(ids) > 1:
+        reader.fail("instance", f"is the name of {len(ids)} instances: use an id ({', '.join(ids)})")
+    return ids[0]
+
+
+def _after(reader: Reader) -> After | None:
+    if not reader.holds("after"):
+        return None
+    if not reader.holds("after", dict):
+        return After(reader.choice("after", MACHINE_EVENTS))
+    mapping = reader.reader("after")
+    after = After("syslog", mapping.take("syslog", str))
+    mapping.finish()
+    return after
