@@ -2,8 +2,9 @@
 """Run gates with each pair of Python and ansible-core that this machine can have: ``python tests/tools/matrix.py``.
 
 The Pythons are those on PATH and pyenv's, from 3.11 on; the versions of ansible-core are the newest of each minor
-version from 2.19 on that the package index has for that Python. ``--ends`` takes the oldest and the newest pair only.
-Each pair gets a copy of the tree with a virtual environment of its own.
+version from 2.19 on that the package index has for that Python. Each pair gets a copy of the tree with a virtual
+environment of its own. ``--ends`` takes the oldest and the newest pair, without the one of this virtual environment:
+``make test`` has run that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from ansible.release import __version__
 from tree import ROOT, copy_tree
 
 OLDEST_PYTHON = (3, 11)
@@ -72,10 +74,13 @@ def main() -> int:
     """Run all pairs, and say of each how it ended."""
     pairs = [(python, path, core) for python, path in find_pythons().items() for core in find_cores(python)]
     pairs.sort(key=lambda pair: (tuple(map(int, pair[2].split("."))), pair[0]))
+    names = {pair: f"ansible-core {pair[2]} on Python {pair[0][0]}.{pair[0][1]}" for pair in pairs}
     if "--ends" in sys.argv:
         pairs = list(dict.fromkeys([pairs[0], pairs[-1]]))
-    names = {pair: f"ansible-core {pair[2]} on Python {pair[0][0]}.{pair[0][1]}" for pair in pairs}
-    print("Pairs: " + ", ".join(names.values()), flush=True)
+        here = (sys.version_info[:2], __version__)
+        print("\n".join(f"{names[pair]} is what make test runs" for pair in pairs if (pair[0], pair[2]) == here))
+        pairs = [pair for pair in pairs if (pair[0], pair[2]) != here]
+    print("Pairs: " + ", ".join(names[pair] for pair in pairs), flush=True)
     verdicts = []
     for pair in pairs:
         begin = time.monotonic()
