@@ -165,12 +165,12 @@ def cut_power(controller: Controller) -> None:
 
 
 def kill_agent(controller: Controller) -> None:
-    fault(controller.cloud, "agent_killed")
+    fault(controller.cloud, "agent_killed", seconds=1)
 
 
-def fault(cloud: Cloud, name: str) -> None:
+def fault(cloud: Cloud, name: str, **more: int) -> None:
     """Switch a fault of the simulator on, for host a."""
-    body = json.dumps({"instance": "a", "fault": name}).encode()
+    body = json.dumps({"instance": "a", "fault": name} | more).encode()
     address = cloud.environment["ALIBABA_CLOUD_ECS_ENDPOINT"]
     request = urllib.request.Request(f"{address}/_simulator/faults", data=body, method="POST")
     request.add_header("Content-Type", "application/json")
