@@ -19,7 +19,7 @@ from .._instances.power import reboot
 from .._progress import Progress, count, duration
 from .._sdk.errors import CloudError
 from .._sdk.limits import DELIVERY_S
-from .._sdk.shapes import parse_time
+from .._sdk.shapes import TaskRow, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
 from .delivery import Courier
@@ -121,6 +121,7 @@ class Batch:
 
     def _ask_group(self, hosts: dict[str, Host]) -> None:
         some = next(iter(hosts.values()))
+        asked = self._clock.monotonic()
         try:
             submission = submit(some.api, self._command(some.method), list(hosts))
         except CloudError as error:
@@ -128,13 +129,13 @@ class Batch:
         else:
             invocations, failures = submission.invocations, submission.failures
         for instance_id, failure in failures.items():
-            self._hear(hosts[instance_id], result_of_failure(failure, region_id=some.api.region_id))
+            self._hear(hosts[instance_id], result_of_failure(failure, region_id=some.api.region_id), asked)
         for invocation in invocations:
             self._progress.say(
                 f"Asked {count(len(invocation.instance_ids), 'host')} to continue: invocation {invocation.invoke_id}"
             )
             for instance_id in invocation.instance_ids:
-                hosts[instance_id].place = Asked(invocation)
+                hosts[instance_id].place = Asked(invocation, asked)
 
     def _command(self, method: str) -> Command:
         script = self._courier.script(
@@ -175,22 +176,28 @@ class Batch:
 
     def _hear_from(self, invocation: Invocation) -> None:
         """Take in the answers to an invocation that have come since the last time."""
-        waiting = {host.instance_id: host for host, asked in self._at(Asked) if asked.invocation is invocation}
+        waiting = {host.instance_id: (host, asked) for host, asked in self._at(Asked) if asked.invocation is invocation}
+        tasks: Mapping[str, TaskRow] = {}
+        looked = self._clock.monotonic()
         try:
             tasks = look_at(invocation)
             arrived = [instance_id for instance_id in waiting if is_final(tasks.get(instance_id))]
         except CloudError:
             arrived = list(waiting)  # reading the results says why
+        for instance_id in (waiting.keys() & tasks.keys()).difference(arrived):
+            host, asked = waiting[instance_id]
+            host.place = replace(asked, silent=looked)
         if arrived:
             results = read_results(invocation)
             for instance_id in arrived:
-                self._hear(waiting[instance_id], results[instance_id])
-            restarting = sum(_restarts(waiting[instance_id].place) for instance_id in arrived)
+                host, asked = waiting[instance_id]
+                self._hear(host, results[instance_id], asked.silent)
+            restarting = sum(_restarts(waiting[instance_id][0].place) for instance_id in arrived)
             if restarting:
                 self._progress.say(f"Restarting {count(restarting, 'host')} by exit code")
 
-    def _hear(self, host: Host, result: Result) -> None:
-        """Take in an answer and make the move that follows from it."""
+    def _hear(self, host: Host, result: Result, silent: float) -> None:
+        """Take in an answer, which was not there yet at ``silent``, and make the move that follows from it."""
         first = host.cycles == 0
         trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
@@ -204,7 +211,7 @@ class Batch:
             if trailer and not trailer.again:
                 host.asks = 0
             if decision.move is Move.RESTART:
-                host.place = Due(self._clock.monotonic())
+                host.place = Due(silent)
             else:
                 self._await_restart(host, parse_time(result["finished_at"]))
 
@@ -223,9 +230,9 @@ class Batch:
         for api in {id(host.api): host.api for host, _due in due}.values():
             group = [(host, place) for host, place in due if host.api is api]
             seen = glance(api, [host.instance_id for host, _place in group])
-            heard = min(place.heard for _host, place in group)
+            silent = min(place.silent for _host, place in group)
             # After the settle time another controller may send it too, so this one stops well before.
-            left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - heard)
+            left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - silent)
             fresh = Deadline(self._clock, min(left_s, self._deadline.left_s))
             if not self._deadline.passed:  # else they stay due, and the end of time says so
                 self._restart_through(api, [host for host, _place in group], seen, fresh)

@@ -32,9 +32,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Asked:
-    """The invocation runs on it."""
+    """The invocation runs on it; its answer was not there yet at ``silent`` (monotonic)."""
 
     invocation: Invocation
+    silent: float
     word = "working"
 
     @property
@@ -44,9 +45,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Due:
-    """It asks for a restart through the API; ``heard`` (monotonic) is when it said so."""
+    """It asks for a restart through the API. It may have said so right after ``silent`` (monotonic)."""
 
-    heard: float
+    silent: float
     word = "to restart"
     unfinished = "It asks for a restart, and was not restarted."
 
