@@ -355,6 +355,16 @@ def test_a_restart_that_a_step_wants_survives_a_power_cut(host: HostUnderTest) -
     assert host.continue_(step("one", restart="always")).said == (194, "restart")
 
 
+def test_a_wish_that_became_a_request_is_not_granted_twice(host: HostUnderTest) -> None:
+    """The power goes between the request and the end of the wish."""
+    steps = (step("one", restart="always"), step("two"))
+    assert host.continue_(*steps).said == (194, "restart")
+    (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
+    host.pretend_restart()
+    assert host.continue_(*steps).said == (0, "done")
+    assert host.traced == ["one", "two"]
+
+
 def test_an_old_trailer_is_no_answer_when_the_keeper_dies(host: HostUnderTest) -> None:
     assert host.continue_(step("one")).said == (0, "done")
     slow = step("slow", "echo started >> $TRACE; sleep 600")

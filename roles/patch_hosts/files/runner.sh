@@ -215,6 +215,9 @@ settle_restart() {
     find_evidence
     [ "$evidence" = required ] || evidence_reason=
     keep_record "$run/stale_reason" "$(word "$evidence_reason")"
+    # A wish that is still there is older than this boot: the power went while it became the request.
+    rm -f "$run/restart_wanted"
+    sync_file "$run"
     rm -f "$run/restart_requested"
     sync_file "$run"
     say "restarted: the boot id was $before and is $boot"
