@@ -305,8 +305,8 @@ def test_another_boot_may_be_restarted_too() -> None:
     assert len(world.api.called("reboot_instances")) == 2
 
 
-def test_after_another_controller_a_host_is_asked_twice_before_it_is_restarted() -> None:
-    world = World(i_1=[WANTS_API_RESTART_AGAIN, WANTS_API_RESTART_AGAIN, RESTARTED])
+def test_after_another_controller_the_host_says_when_it_may_be_restarted() -> None:
+    world = World(i_1=[PENDING, WANTS_API_RESTART_AGAIN, RESTARTED])
     assert world.patch("api")["i-1"]["status"] == "restarted"
     assert len(world.api.called("reboot_instances")) == 1
     assert len(world.api.called("run_command")) == 3

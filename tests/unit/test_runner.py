@@ -123,6 +123,12 @@ class HostUnderTest:
         _boot, rest = record.read_text(encoding="utf-8").split(" ", 1)
         record.write_text(f"{earlier} {rest}", encoding="utf-8")
 
+    def pretend_age(self, seconds: int) -> None:
+        """As if the request had been made so long ago."""
+        record = self.run / "restart_requested"
+        boot, method, uptime, rest = record.read_text(encoding="utf-8").split(" ", 3)
+        record.write_text(f"{boot} {method} {int(uptime) - seconds} {rest}", encoding="utf-8")
+
 
 def write_lines(path: Path, values: dict[str, Any]) -> None:
     path.write_text("".join(f"{key}={value}\n" for key, value in values.items()), encoding="utf-8")
@@ -242,6 +248,14 @@ def test_a_requested_restart_is_not_asked_for_again_before_it_had_time(host: Hos
     # Nobody heard, and the boot is the same: asking again is safe.
     assert host.continue_(*steps, settle_s=0).said == (194, "restart")
     assert host.traced == ["one"]
+
+
+def test_a_restart_through_the_api_has_twice_the_time(host: HostUnderTest) -> None:
+    restart = step("one", restart="always")
+    assert host.continue_(restart, method="api").said == (0, "restart")
+    host.pretend_age(90)
+    assert host.continue_(restart, method="api", settle_s=60).said == (75, "pending")
+    assert host.continue_(restart, method="api", settle_s=40).said == (0, "restart")
 
 
 def test_methods_are_not_mixed_within_a_boot(host: HostUnderTest) -> None:

@@ -231,7 +231,7 @@ class Batch:
             group = [(host, place) for host, place in due if host.api is api]
             seen = glance(api, [host.instance_id for host, _place in group])
             silent = min(place.silent for _host, place in group)
-            # After the settle time another controller may send it too, so this one stops well before.
+            # In the end the host asks another controller for it too, so this one stops well before.
             left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - silent)
             fresh = Deadline(self._clock, min(left_s, self._deadline.left_s))
             if not self._deadline.passed:  # else they stay due, and the end of time says so
@@ -241,10 +241,6 @@ class Batch:
         send: dict[str, Host] = {}
         for host in due:
             if host.rebooted_boot == host.boot_id:
-                self._ask_later(host, _STILL_THERE)
-            elif host.trailer and host.trailer.again and host.probed_boot != host.boot_id:
-                # An earlier controller may have sent it: only who asks twice is restarted.
-                host.probed_boot = host.boot_id
                 self._ask_later(host, _STILL_THERE)
             elif fresh.passed:
                 self._ask_later(host, _TOO_OLD)

@@ -97,11 +97,7 @@ Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 
 @dataclass
 class Host:
-    """One host of the batch.
-
-    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``probed_boot`` the one in which it asked
-    for a restart that an earlier controller may have sent.
-    """
+    """One host of the batch; ``rebooted_boot`` is the boot id in which RebootInstances was sent for it."""
 
     name: str
     instance_id: str
@@ -114,7 +110,6 @@ class Host:
     output: str = ""
     trailer: Trailer | None = None
     rebooted_boot: str = ""
-    probed_boot: str = ""
 
     @property
     def boot_id(self) -> str:

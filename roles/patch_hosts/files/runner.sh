@@ -234,7 +234,10 @@ settle_restart() {
   method=$asked_method
   again=yes
   age=$(($(uptime_s) - asked_uptime))
-  if [ "$age" -lt "$settle_s" ]; then
+  # RebootInstances is sent up to half the settle time after the request, and the guest may then take all of it.
+  patience_s=$settle_s
+  [ "$method" != api ] || patience_s=$((2 * settle_s))
+  if [ "$age" -lt "$patience_s" ]; then
     end_with pending "a restart was requested $age s ago"
   fi
   ask_for_restart "$reason"
