@@ -10,6 +10,9 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
+# On Linux the monotonic clock stands still while the computer sleeps, and hosts and other controllers do not.
+_STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Where the time comes from."""
@@ -18,7 +21,7 @@ class Clock(Protocol):
         """Seconds since the epoch, for what is compared with other computers."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow, for deadlines."""
+        """Seconds that only ever grow, asleep or awake, for deadlines."""
 
     def sleep(self, seconds: float) -> None: ...
 
@@ -30,7 +33,7 @@ class RealClock:
         return time.time()
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_STEADY_CLOCK)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

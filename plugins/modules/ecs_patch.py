@@ -108,7 +108,10 @@ options:
     default: if_required
   settle_time:
     description:
-      - How many seconds a requested restart may take to begin before it is asked for again, at least 10.
+      - How many seconds a requested restart may take to begin before it is asked for again, at least 10. A restart
+        through the API has twice as many.
+      - Give more than the slowest host takes to go down. A slower one may be restarted through the API a second time,
+        if the first call has crashed, or several work on the run.
     type: int
     default: 120
   restart_timeout:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -119,6 +120,7 @@ class FakeApi:
     refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
+    lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
@@ -154,16 +156,25 @@ class FakeApi:
         invoke_id = f"t-{next(self.numbers)}"
         self.rows[invoke_id] = {}
         self.tags[invoke_id] = tags or {}
-        for id_ in instance_ids:
-            self.rows[invoke_id][id_] = task(invoke_id, id_, status="Running", exit_code=None)
-            self.unfinished[invoke_id, id_] = self.clock.now + self.seconds(id_), content
+        with self.lock:
+            self._begin(invoke_id, instance_ids, content)
         self._finish()
         return invoke_id, f"c-{invoke_id}"
 
+    def _begin(self, invoke_id: str, instance_ids: Sequence[str], content: str) -> None:
+        for id_ in instance_ids:
+            self.rows[invoke_id][id_] = task(invoke_id, id_, status="Running", exit_code=None)
+            self.unfinished[invoke_id, id_] = self.clock.now + self.seconds(id_), content
+
     def _finish(self) -> None:
+        # Requests come from several threads.
+        with self.lock:
+            self._finish_alone()
+
+    def _finish_alone(self) -> None:
         for (invoke_id, id_), (due, content) in list(self.unfinished.items()):
-            # Requests come from several threads: only one of them runs it.
-            if self.clock.now >= due and self.unfinished.pop((invoke_id, id_), None):
+            if self.clock.now >= due:
+                del self.unfinished[invoke_id, id_]
                 self.rows[invoke_id][id_] = self.run(invoke_id, id_, content)
 
     def describe_invocation(self, invoke_id: str) -> InvocationRow | None:

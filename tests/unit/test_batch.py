@@ -15,7 +15,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.host impor
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, Step
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import cksum
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
-from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import PowerRow, TaskRow
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow, PowerRow, TaskRow
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
     FakeClock,
@@ -306,8 +306,8 @@ def test_another_boot_may_be_restarted_too() -> None:
     assert len(world.api.called("reboot_instances")) == 2
 
 
-def test_after_another_controller_a_host_is_asked_twice_before_it_is_restarted() -> None:
-    world = World(i_1=[WANTS_API_RESTART_AGAIN, WANTS_API_RESTART_AGAIN, RESTARTED])
+def test_after_another_controller_the_host_says_when_it_may_be_restarted() -> None:
+    world = World(i_1=[PENDING, WANTS_API_RESTART_AGAIN, RESTARTED])
     assert world.patch("api")["i-1"]["status"] == "restarted"
     assert len(world.api.called("reboot_instances")) == 1
     assert len(world.api.called("run_command")) == 3
@@ -341,6 +341,24 @@ def test_a_stale_wish_is_not_sent_but_asked_for_anew() -> None:
     assert len(world.api.called("run_command")) == 3
 
 
+def test_a_word_that_was_long_on_its_way_is_stale() -> None:
+    """This controller heard nothing for a while, in which another may have gone on."""
+    world = World(i_1=[WANTS_API_RESTART, WANTS_API_RESTART, RESTARTED])
+    world.api.seconds = lambda instance_id: 5
+    look = world.api.describe_invocation
+
+    def deaf_for_a_while(invoke_id: str) -> InvocationRow | None:
+        row = look(invoke_id)
+        if row and row.tasks["i-1"].status == "Running" and len(world.answers["i-1"]) == 3:
+            world.clock.now += 100
+        return row
+
+    world.api.describe_invocation = deaf_for_a_while  # type: ignore[method-assign]
+    assert world.patch("api")["i-1"]["status"] == "restarted"
+    calls = [name for name, _what in world.api.calls if name in ("run_command", "reboot_instances")]
+    assert calls == ["run_command", "run_command", "reboot_instances", "run_command"]
+
+
 # --- an API that fails ------------------------------------------------------------------------------------------------
 
 
@@ -360,3 +378,10 @@ def test_what_is_too_long_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(BadInput, match="too long"):
         world.batch().check()
     assert world.api.calls == []
+
+
+def test_a_host_that_says_how_long_it_waits_is_asked_until_then() -> None:
+    """It does not run out of chances: a resumed run with a long settle time had ended as unknown."""
+    waiting = [say("pending", 75, again="yes", wait=str(seconds)) for seconds in (290, 230, 170, 110, 50, 10)]
+    world = World(i_1=[*waiting, WANTS_RESTART, RESTARTED])
+    assert world.patch()["i-1"]["status"] == "restarted"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Step
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import api_error
-from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE, World, say
+from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE, WANTS_API_RESTART, World, say
 
 
 def sent(world: World) -> int:
@@ -67,3 +67,12 @@ def test_an_api_that_does_not_tell_is_no_obstacle() -> None:
 
     world.api.describe_invocations = refuse  # type: ignore[method-assign]
     assert world.batch(resumed=world.answers).run()["i-1"]["ok"]
+
+
+def test_a_restart_that_another_controller_was_asked_for_is_not_sent() -> None:
+    """The other one may be alive: both would have heard the same word."""
+    world = World(i_1=[WANTS_API_RESTART, DONE])
+    world.api.seconds = lambda _id: 5.0
+    start_and_die(world)
+    assert world.batch("exit_code", resumed=world.answers).run()["i-1"]["ok"]
+    assert world.restarts == []

@@ -123,6 +123,12 @@ class HostUnderTest:
         _boot, rest = record.read_text(encoding="utf-8").split(" ", 1)
         record.write_text(f"{earlier} {rest}", encoding="utf-8")
 
+    def pretend_age(self, seconds: int) -> None:
+        """As if the request had been made so long ago."""
+        record = self.run / "restart_requested"
+        boot, method, uptime, rest = record.read_text(encoding="utf-8").split(" ", 3)
+        record.write_text(f"{boot} {method} {int(uptime) - seconds} {rest}", encoding="utf-8")
+
 
 def write_lines(path: Path, values: dict[str, Any]) -> None:
     path.write_text("".join(f"{key}={value}\n" for key, value in values.items()), encoding="utf-8")
@@ -244,6 +250,14 @@ def test_a_requested_restart_is_not_asked_for_again_before_it_had_time(host: Hos
     assert host.traced == ["one"]
 
 
+def test_a_restart_through_the_api_has_twice_the_time(host: HostUnderTest) -> None:
+    restart = step("one", restart="always")
+    assert host.continue_(restart, method="api").said == (0, "restart")
+    host.pretend_age(90)
+    assert host.continue_(restart, method="api", settle_s=60).said == (75, "pending")
+    assert host.continue_(restart, method="api", settle_s=40).said == (0, "restart")
+
+
 def test_methods_are_not_mixed_within_a_boot(host: HostUnderTest) -> None:
     assert host.continue_(step("one", restart="always"), method="api").said == (0, "restart")
     answer = host.continue_(step("one", restart="always"), method="exit_code", settle_s=0)
@@ -353,6 +367,16 @@ def test_a_restart_that_a_step_wants_survives_a_power_cut(host: HostUnderTest) -
     host.continue_(step("one", restart="never"))
     (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
     assert host.continue_(step("one", restart="always")).said == (194, "restart")
+
+
+def test_a_wish_that_became_a_request_is_not_granted_twice(host: HostUnderTest) -> None:
+    """The power goes between the request and the end of the wish."""
+    steps = (step("one", restart="always"), step("two"))
+    assert host.continue_(*steps).said == (194, "restart")
+    (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
+    host.pretend_restart()
+    assert host.continue_(*steps).said == (0, "done")
+    assert host.traced == ["one", "two"]
 
 
 def test_an_old_trailer_is_no_answer_when_the_keeper_dies(host: HostUnderTest) -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline, wait_until
+import time
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline, RealClock, wait_until
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import START, FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +42,9 @@ def test_no_pause_goes_past_the_deadline(total: float) -> None:
 
     wait_until(take, lambda n: False, deadline=Deadline(clock, total), clock=clock)
     assert abs(looks[-1] - total) < 1e-3
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="not on this system")
+def test_a_computer_that_sleeps_grows_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: 1000.0, time.CLOCK_MONOTONIC: 10.0}.get)
+    assert RealClock().monotonic() == 1000.0

@@ -19,7 +19,7 @@ from .._instances.power import reboot
 from .._progress import Progress, count, duration
 from .._sdk.errors import CloudError
 from .._sdk.limits import DELIVERY_S
-from .._sdk.shapes import parse_time
+from .._sdk.shapes import TaskRow, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
 from .delivery import Courier
@@ -31,6 +31,7 @@ from .steps import Policy, Step
 _MOST_ASKS = 5
 # Before a host that gave no answer is asked again.
 _PAUSE_S = 10
+_LONGEST_PAUSE_S = 30
 # The runner ends by itself when its time is over; until then the agent must not kill it.
 _RUNNER_ENDS_S = 30
 # Hosts that could go on wait for others so that one command serves them all, but no longer than this.
@@ -42,6 +43,7 @@ _SILENCE = Failure(
 _STILL_THERE = Failure(
     "instance", "A restart was requested, and the host still has its old boot id. Look at it before you restart it."
 )
+_NOT_OUR_WORD = Failure("lost", "It asked an earlier controller of the run for a restart, which may still send it.")
 _TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
 
 _Where = TypeVar("_Where", bound=Place)
@@ -124,14 +126,15 @@ class Batch:
         resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
         for group in _by_region_and_method(resumed):
             tags = tags_of(self._policy, self._steps, group[0].method)
-            for host, result in adopt(group, tags, self._policy.run_id):
-                self._hear(host, result)
+            for host, result in adopt(group, tags, self._policy.run_id, self._clock):
+                self._hear(host, result, self._clock.monotonic())
             working = sum(isinstance(host.place, Asked) for host in group)
             if working:
                 self._progress.say(f"{count(working, 'host')} still at work for an earlier start of the run")
 
     def _ask_group(self, hosts: dict[str, Host]) -> None:
         some = next(iter(hosts.values()))
+        asked = self._clock.monotonic()
         try:
             submission = submit(some.api, self._command(some.method), list(hosts))
         except CloudError as error:
@@ -139,13 +142,13 @@ class Batch:
         else:
             invocations, failures = submission.invocations, submission.failures
         for instance_id, failure in failures.items():
-            self._hear(hosts[instance_id], result_of_failure(failure, region_id=some.api.region_id))
+            self._hear(hosts[instance_id], result_of_failure(failure, region_id=some.api.region_id), asked)
         for invocation in invocations:
             self._progress.say(
                 f"Asked {count(len(invocation.instance_ids), 'host')} to continue: invocation {invocation.invoke_id}"
             )
             for instance_id in invocation.instance_ids:
-                hosts[instance_id].place = Asked(invocation)
+                hosts[instance_id].place = Asked(invocation, asked)
 
     def _command(self, method: str) -> Command:
         script = self._courier.script(
@@ -186,44 +189,59 @@ class Batch:
 
     def _hear_from(self, invocation: Invocation) -> None:
         """Take in the answers to an invocation that have come since the last time."""
-        waiting = {host.instance_id: host for host, asked in self._at(Asked) if asked.invocation is invocation}
+        waiting = {host.instance_id: (host, asked) for host, asked in self._at(Asked) if asked.invocation is invocation}
+        tasks: Mapping[str, TaskRow] = {}
+        looked = self._clock.monotonic()
         try:
             tasks = look_at(invocation)
             arrived = [instance_id for instance_id in waiting if is_final(tasks.get(instance_id))]
         except CloudError:
             arrived = list(waiting)  # reading the results says why
+        for instance_id in (waiting.keys() & tasks.keys()).difference(arrived):
+            host, asked = waiting[instance_id]
+            host.place = replace(asked, silent=looked)
         if arrived:
             results = read_results(invocation)
             for instance_id in arrived:
-                self._hear(waiting[instance_id], results[instance_id])
-            restarting = sum(_restarts(waiting[instance_id].place) for instance_id in arrived)
+                host, asked = waiting[instance_id]
+                self._hear(host, results[instance_id], asked.silent)
+            restarting = sum(_restarts(waiting[instance_id][0].place) for instance_id in arrived)
             if restarting:
                 self._progress.say(f"Restarting {count(restarting, 'host')} by exit code")
 
-    def _hear(self, host: Host, result: Result) -> None:
-        """Take in an answer and make the move that follows from it."""
+    def _hear(self, host: Host, result: Result, silent: float) -> None:
+        """Take in an answer, which was not there yet at ``silent``, and make the move that follows from it."""
         first = host.cycles == 0
         adopted = isinstance(host.place, Asked) and host.place.adopted
         trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
         if decision.move is Move.DONE:
             host.conclude(self._policy.run_id, None, None)
+        elif decision.move is Move.RESTART and adopted:
+            self._ask_later(host, _NOT_OUR_WORD)
         elif decision.move is Move.FAILED and adopted and decision.failure and decision.failure.kind == "timeout":
             host.place = Ready()  # the earlier controller's time is over, and not ours
         elif decision.move is Move.FAILED:
             host.conclude(self._policy.run_id, "failed", decision.failure)
         elif decision.failure:
-            self._ask_later(host, decision.failure, since=parse_time(result["finished_at"]))
+            wait_s = trailer.wait_s if trailer and not trailer.replayed else 0
+            self._ask_later(host, decision.failure, since=parse_time(result["finished_at"]), wait_s=wait_s)
         else:
             if trailer and not trailer.again:
                 host.asks = 0
             if decision.move is Move.RESTART:
-                host.place = Due(self._clock.monotonic())
+                host.place = Due(silent)
             else:
                 self._await_restart(host, parse_time(result["finished_at"]))
 
-    def _ask_later(self, host: Host, reason: Failure, *, since: float | None = None) -> None:
-        """Ask again: after a hello of its agent that is younger than ``since`` (the service's clock), when known."""
+    def _ask_later(self, host: Host, reason: Failure, *, since: float | None = None, wait_s: float = 0.0) -> None:
+        """Ask again: after a hello of its agent that is younger than ``since`` (the service's clock), when known.
+
+        A host that says itself for how long it waits is not running out of chances.
+        """
+        if wait_s:
+            self._send_away(host, since, reason, pause_s=min(wait_s, _LONGEST_PAUSE_S))
+            return
         host.asks += 1
         if host.asks >= _MOST_ASKS:
             host.conclude(self._policy.run_id, "unknown", reason)
@@ -238,9 +256,9 @@ class Batch:
         for api in {id(host.api): host.api for host, _due in due}.values():
             group = [(host, place) for host, place in due if host.api is api]
             seen = glance(api, [host.instance_id for host, _place in group])
-            heard = min(place.heard for _host, place in group)
-            # After the settle time another controller may send it too, so this one stops well before.
-            left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - heard)
+            silent = min(place.silent for _host, place in group)
+            # In the end the host asks another controller for it too, so this one stops well before.
+            left_s = self._policy.settle_s / 2 - (self._clock.monotonic() - silent)
             fresh = Deadline(self._clock, min(left_s, self._deadline.left_s))
             if not self._deadline.passed:  # else they stay due, and the end of time says so
                 self._restart_through(api, [host for host, _place in group], seen, fresh)
@@ -249,10 +267,6 @@ class Batch:
         send: dict[str, Host] = {}
         for host in due:
             if host.rebooted_boot == host.boot_id:
-                self._ask_later(host, _STILL_THERE)
-            elif host.trailer and host.trailer.again and host.probed_boot != host.boot_id:
-                # An earlier controller may have sent it: only who asks twice is restarted.
-                host.probed_boot = host.boot_id
                 self._ask_later(host, _STILL_THERE)
             elif fresh.passed:
                 self._ask_later(host, _TOO_OLD)

@@ -15,6 +15,7 @@ from .._cloud_assistant.submit import CommandApi, Invocation
 from .._cloud_assistant.wait import is_final, read_results
 from .._sdk.errors import CloudError
 from .._sdk.shapes import TaskRow
+from .._waiting import Clock
 from .host import Asked, Host
 from .steps import Policy, Step
 from .trailer import read_trailer
@@ -34,11 +35,12 @@ def asked_before(api: CommandApi, run_id: str) -> set[str]:
     return {instance_id for row in api.describe_invocations({RUN_TAG: run_id}) for instance_id in row.tasks}
 
 
-def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str) -> Iterator[tuple[Host, Result]]:
+def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock) -> Iterator[tuple[Host, Result]]:
     """Of hosts of one region: those that still work on the very same are put there; the answers of those that are done.
 
     Whatever else is known of the others is no reason not to ask them.
     """
+    before = clock.monotonic()
     try:
         newest = _newest(hosts[0].api, tags)
         answers: dict[str, dict[str, Result]] = {}
@@ -47,7 +49,7 @@ def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str) -> Iterator[
             if invocation is None:
                 continue
             if not is_final(task):
-                host.place = Asked(invocation, adopted=True)
+                host.place = Asked(invocation, before, adopted=True)
                 continue
             if invocation.invoke_id not in answers:
                 answers[invocation.invoke_id] = read_results(invocation)

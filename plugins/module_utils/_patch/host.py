@@ -32,9 +32,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Asked:
-    """The invocation runs on it."""
+    """The invocation runs on it; its answer was not there yet at ``silent`` (monotonic)."""
 
     invocation: Invocation
+    silent: float
     adopted: bool = False
     """An earlier controller of the run sent it, with its own limit of time."""
     word = "working"
@@ -46,9 +47,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Due:
-    """It asks for a restart through the API; ``heard`` (monotonic) is when it said so."""
+    """It asks for a restart through the API. It may have said so right after ``silent`` (monotonic)."""
 
-    heard: float
+    silent: float
     word = "to restart"
     unfinished = "It asks for a restart, and was not restarted."
 
@@ -104,11 +105,7 @@ Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 
 @dataclass
 class Host:
-    """One host of the batch.
-
-    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``probed_boot`` the one in which it asked
-    for a restart that an earlier controller may have sent.
-    """
+    """One host of the batch; ``rebooted_boot`` is the boot id in which RebootInstances was sent for it."""
 
     name: str
     instance_id: str
@@ -121,7 +118,6 @@ class Host:
     output: str = ""
     trailer: Trailer | None = None
     rebooted_boot: str = ""
-    probed_boot: str = ""
 
     @property
     def boot_id(self) -> str:

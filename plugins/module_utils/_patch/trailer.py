@@ -20,8 +20,9 @@ class Trailer:
     """What the host says of its run.
 
     ``state`` is done, restart, failed, pending, busy, late or refused. ``again`` means that the restart was asked for
-    before in this boot, ``replayed`` that another delivery's keeper said all this, ``whole`` that it comes from a
-    keeper, who has read all the records, and not from a runner that could not start one.
+    before in this boot, ``wait_s`` for how long such a restart may still come, ``replayed`` that another delivery's
+    keeper said all this, ``whole`` that it comes from a keeper, who has read all the records, and not from a runner
+    that could not start one.
     """
 
     run_id: str
@@ -31,6 +32,7 @@ class Trailer:
     reason: str
     log: str
     again: bool = False
+    wait_s: int = 0
     changed: bool = False
     replayed: bool = False
     whole: bool = True
@@ -77,6 +79,7 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         reason=unquote(words.get("reason", "")),
         log=words.get("log", ""),
         again=words.get("again") == "yes",
+        wait_s=int(words.get("wait") or 0),
         changed=words.get("changed") == "yes",
         replayed=words.get("replayed") == "yes",
         whole="for" in words,

@@ -174,6 +174,7 @@ keep() {
   evidence=
   stale=
   again=no
+  wait_s=0
   # What an earlier keeper told is no answer to this delivery.
   rm -f "$run/trailer"
   : >"$run/summary"
@@ -207,12 +208,10 @@ wait_for_other_runs() {
   flock -n 8 || timeout "$(seconds_left)" flock 8 || end_with late "another run was at work on this host"
   for requested in "${run%/*}"/*/restart_requested; do
     [ "$requested" != "$run/restart_requested" ] && [ -s "$requested" ] || continue
-    read -r other_boot _method other_uptime _rest <"$requested"
-    age=$(($(uptime_s) - other_uptime))
-    if [ "$other_boot" = "$boot" ] && [ "$age" -lt "$settle_s" ]; then
-      other=${requested%/restart_requested}
-      end_with pending "run ${other##*/} asked for a restart $age s ago"
-    fi
+    read -r other_boot other_method other_uptime _rest <"$requested"
+    [ "$other_boot" = "$boot" ] || continue
+    other=${requested%/restart_requested}
+    await_restart "$other_method" "$other_uptime" "run ${other##*/} asked for a restart"
   done
 }
 
@@ -233,6 +232,9 @@ settle_restart() {
     find_evidence
     [ "$evidence" = required ] || evidence_reason=
     keep_record "$run/stale_reason" "$(word "$evidence_reason")"
+    # A wish that is still there is older than this boot: the power went while it became the request.
+    rm -f "$run/restart_wanted"
+    sync_file "$run"
     rm -f "$run/restart_requested"
     sync_file "$run"
     say "restarted: the boot id was $before and is $boot"
@@ -248,11 +250,18 @@ settle_restart() {
   # long as it is by the same method.
   method=$asked_method
   again=yes
-  age=$(($(uptime_s) - asked_uptime))
-  if [ "$age" -lt "$settle_s" ]; then
-    end_with pending "a restart was requested $age s ago"
-  fi
+  await_restart "$asked_method" "$asked_uptime" "a restart was requested"
   ask_for_restart "$reason"
+}
+
+# End as pending while a restart by METHOD, requested at UPTIME, may still come. RebootInstances is sent up to half the
+# settle time after the request, and the guest may then take all of it.
+await_restart() {
+  patience_s=$settle_s
+  [ "$1" != api ] || patience_s=$((2 * settle_s))
+  age=$(($(uptime_s) - $2))
+  wait_s=$((patience_s - age))
+  [ "$wait_s" -le 0 ] || end_with pending "$3 $age s ago"
 }
 
 # Run a step unless it is done, then restart if it asks for that.
@@ -479,7 +488,7 @@ end_with() {
   done
   trailer=$(
     trailer_start "$1" "$method"
-    printf ' again=%s reason=%s log=%s' "$again" "$(word "$2")" "$run/log"
+    printf ' again=%s wait=%s reason=%s log=%s' "$again" "$wait_s" "$(word "$2")" "$run/log"
     printf ' for=%s changed=%s steps=%s' "${delivery##*/}" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
