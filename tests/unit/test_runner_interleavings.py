@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random interleavings of controllers, kills, power cuts and clocks, against a model of the step runner.
+
+Ordinary runs try the same few examples each time. ``INTERLEAVINGS=500 pytest tests/unit/test_runner_interleavings.py``
+tries 500 new ones with each shell, and prints the one that fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.tests.unit.gated_host import GatedHost, Work
+from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import Answer, kill, until
+from ansible_collections.cloudops.alibaba.tests.unit.runner_model import MOST_RESTARTS, PASSED, SETTLE_S, Asked, Model
+from ansible_collections.cloudops.alibaba.tests.unit.runner_model import Step as StepModel
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+EXAMPLES = int(os.environ.get("INTERLEAVINGS", "0"))
+SETTINGS = settings(
+    max_examples=EXAMPLES or 14,
+    stateful_step_count=12,
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    print_blob=True,
+)
+CALM_CONTINUES = 20
+
+STEPS = st.builds(
+    dict,
+    guarded=st.booleans(),
+    rerun=st.booleans(),
+    restart=st.sampled_from(["never", "if_required", "always"]),
+    attempts=st.integers(1, 2),
+    in_child=st.booleans(),
+)
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Two controllers, one host, and bad luck."""
+
+    def __init__(self, folder: Path, shell: str) -> None:
+        super().__init__()
+        self.host = GatedHost(Path(tempfile.mkdtemp(dir=folder)), shell)
+        self.runners: dict[str, tuple[subprocess.Popen[str], Asked]] = {}
+        self.model = Model(self.host, {}, always=False)
+
+    @initialize(steps=st.lists(STEPS, min_size=1, max_size=3), always=st.booleans())
+    def plan(self, steps: list[dict[str, Any]], always: bool) -> None:
+        names = ["one", "two", "three"]
+        self.model.steps = {name: StepModel(name, **settings) for name, settings in zip(names, steps)}
+        self.model.always = always
+
+    # --- controllers
+
+    @precondition(lambda self: len(self.runners) < 2)
+    @rule(
+        who=st.sampled_from(["A", "B", "AB"]),
+        kind=st.sampled_from(["plain", "plain", "plain", "late", "soon", "changed", "forbid"]),
+        method=st.sampled_from(["exit_code", "exit_code", "api"]),
+    )
+    def continue_(self, who: str, kind: str = "plain", method: str = "exit_code") -> None:
+        for controller in who:
+            if controller not in self.runners:
+                self.send(controller, kind, method, alone=len(who) == 1 and not self.host.processes())
+        self.wait()
+
+    def send(self, controller: str, kind: str, method: str, alone: bool) -> None:
+        now = self.host.now
+        not_after = now + {"late": -1, "soon": 30}.get(kind, 10_000)
+        comment = "\n# changed" if kind == "changed" else ""
+        steps = []
+        for step in self.model.steps.values():
+            sent = self.host.step(
+                step.name,
+                in_child=step.in_child,
+                guarded=step.guarded,
+                rerun="yes" if step.rerun else "no",
+                restart=step.restart,
+                attempts=step.attempts,
+            )
+            steps.append(sent | {"script": sent["script"] + comment})
+        policy = "always" if self.model.always else "never" if kind == "forbid" else "if_required"
+        self.model.forbidden |= policy == "never"
+        delivery = self.host.deliver(
+            tuple(steps),
+            sent_at=now,
+            not_after=not_after,
+            settle_s=SETTLE_S,
+            most_restarts=MOST_RESTARTS,
+            method=method,
+            restart=policy,
+        )
+        asked = Asked(
+            delivery=delivery.name,
+            deadline=not_after + min(0, self.host.skew),
+            changed=kind == "changed",
+            alone=alone,
+            finished=frozenset(name for name, step in self.model.steps.items() if step.finished),
+        )
+        self.model.asked[delivery.name] = asked
+        # Not a pipe, which what a killed runner leaves behind would hold open.
+        with (self.host.folder / f"{delivery.name}.output").open("w", encoding="utf-8") as output:
+            self.runners[controller] = (self.host.start_delivery(delivery, output), asked)
+
+    def wait(self) -> None:
+        """Until nothing moves; then see what has happened and what the runners say."""
+
+        def quiet() -> bool:
+            begun = len(self.host.works)
+            is_quiet = self.host.is_quiet([runner for runner, _asked in self.runners.values()])
+            for work in self.host.works[begun:]:
+                self.model.begun(work, self.host.living(self.host.processes()))
+            return is_quiet and len(self.host.works) == begun
+
+        until(quiet)
+        processes = self.host.processes()
+        self.model.look(self.host.living(processes), self.host.keepers(processes), self.host.paused())
+        for controller, (runner, asked) in list(self.runners.items()):
+            if runner.poll() is not None:
+                del self.runners[controller]
+                if runner.returncode >= 0:
+                    self.answer = Answer(runner.returncode, self.host.read(f"{asked.delivery}.output"))
+                    self.model.answered(asked, self.answer)
+
+    # --- steps
+
+    def held(self) -> list[Work]:
+        return [work for work in self.host.living(self.host.processes()) if not work.let_go]
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data(), code=st.sampled_from([0, 0, 0, 1, 194]), evidence=st.booleans())
+    def let_go(self, data: st.DataObject, code: int, evidence: bool) -> None:
+        work = data.draw(st.sampled_from(self.held()), label="work")
+        if evidence and work.kind == "step":
+            self.host.write("reboot-required", "")
+        self.host.let_go(work, code if work.kind == "step" else min(code, 1))
+        self.wait()
+
+    # --- bad luck
+
+    def targets(self) -> list[tuple[str, int]]:
+        """Whom to kill: a name for people, and a process."""
+        processes = self.host.processes()
+        targets = [(f"runner {name}", runner.pid) for name, (runner, _asked) in self.runners.items()]
+        targets += [("keeper", keeper) for keeper in self.host.keepers(processes)]
+        targets += [("leader", work.leader) for work in self.held()]
+        targets += [("session", work.leader) for work in self.held()]
+        watches = {process.pid for process in processes if process.is_verb("watch")}
+        targets += [("overtime", process.pid) for process in processes if process.parent in watches]
+        paused = self.host.paused()
+        return targets + ([("paused", paused)] if paused else [])
+
+    @precondition(lambda self: self.targets())
+    @rule(data=st.data())
+    def kill(self, data: st.DataObject) -> None:
+        what, pid = data.draw(st.sampled_from(self.targets()), label="target")
+        processes = self.host.processes()
+        living = self.host.living(processes)
+        paused = self.host.paused()
+        for process in processes:
+            if process.pid == pid or (what == "session" and process.session == pid):
+                kill(process.pid)
+        until(lambda: pid not in [process.pid for process in self.host.processes()])
+        if pid in self.host.keepers(processes):
+            self.model.killed_keeper(pid, living)
+        if pid == paused:
+            (self.host.folder / "paused").unlink()
+            self.model.blurred = True
+        self.wait()
+
+    @precondition(lambda self: self.host.processes() or self.model.told)
+    @rule()
+    def cut_power(self) -> None:
+        processes = self.host.processes()
+        living = self.host.living(processes)
+        self.model.blurred |= self.host.paused() is not None
+        self.host.cut_power()
+        for keeper in self.host.keepers(processes):
+            self.model.killed_keeper(keeper, living)
+        self.model.dead_keepers |= {work.keeper for work in self.host.works}
+        for runner, _asked in self.runners.values():
+            runner.wait()
+        self.runners.clear()
+        self.model.booted()
+        self.host.boot()
+
+    @precondition(lambda self: self.model.told)
+    @rule(sticky=st.booleans())
+    def restart(self, sticky: bool = False) -> None:
+        """What was asked for: by the agent after 194, or by the API."""
+        if not sticky:
+            (self.host.folder / "reboot-required").unlink(missing_ok=True)
+        self.cut_power()
+
+    # --- time
+
+    @precondition(lambda self: not self.host.paused())
+    @rule(seconds=st.sampled_from([10, 100]))
+    def pass_time(self, seconds: int) -> None:
+        self.host.pass_time(seconds)
+        processes = self.host.processes()
+        for runner, asked in self.runners.values():
+            if self.host.clock > asked.deadline:
+                for process in processes:
+                    if process.parent == runner.pid and process.command.startswith("timeout "):
+                        kill(process.pid, 15)
+        self.wait()
+
+    @precondition(lambda self: not self.host.paused())
+    @rule(skew=st.sampled_from([-400, -100, 0, 100]))
+    def jump(self, skew: int) -> None:
+        self.host.skew = skew
+        self.host.set_clocks()
+
+    # --- records
+
+    @precondition(lambda self: not self.host.paused())
+    @rule(records=st.integers(0, 12))
+    def pause_after(self, records: int) -> None:
+        """The next time so many records have been touched."""
+        self.host.write("fuse", str(records))
+
+    @precondition(lambda self: self.host.paused())
+    @rule()
+    def resume(self) -> None:
+        self.host.resume()
+        self.wait()
+
+    # --- the end
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None and self.model.steps:
+                self.calm_down()
+        finally:
+            if sys.exc_info()[0]: print(self.host.read("base/runs/r-1/log"))
+            self.host.cut_power()
+            for runner, _asked in self.runners.values():
+                runner.wait()
+            shutil.rmtree(self.host.folder)
+
+    def calm_down(self) -> None:
+        """From here on nothing goes wrong: the run gets done, or says what has happened to it."""
+        (self.host.folder / "fuse").unlink(missing_ok=True)
+        if self.host.paused():
+            self.resume()
+        self.jump(0)
+        for _attempt in range(CALM_CONTINUES):
+            self.let_all_pass()
+            if self.runners:
+                continue
+            self.continue_("A")
+            self.let_all_pass()
+            state = self.answer.trailer.state
+            if state == "restart":
+                self.restart()
+            elif state == "pending":
+                self.pass_time(SETTLE_S)
+            elif state in ("done", "failed", "refused"):
+                assert " failed (" not in self.answer.trailer.reason, f"nothing has failed: {self.answer.output}"
+                return
+        raise AssertionError(f"no end: {self.answer.output}\n{self.model}")
+
+    def let_all_pass(self) -> None:
+        """Steps do what they should, and guards tell what is so."""
+        while self.held():
+            work = self.held()[0]
+            self.host.let_go(work, int(work.kind == "guard" and not self.model.steps[work.name].passed))
+            self.wait()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_whatever_happens(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here")
+    run_state_machine_as_test(lambda: Interleavings(tmp_path, shell), settings=SETTINGS)
