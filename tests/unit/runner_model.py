@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ansible_collections.cloudops.alibaba.tests.unit.gated_host import GatedHost, Work
 from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import Answer
@@ -136,11 +135,9 @@ class Model:
         self.dead_keepers.add(keeper)
         for work in self.host.works:
             if work.keeper == keeper and work.kind == "step" and work not in living and work.leader not in self.seen:
-                if (self.records(work.name) / "finished").exists() or (self.records(work.name) / "failed").exists():
+                records = {path.name for path in (self.host.run / "steps" / work.name).iterdir()}
+                if records & {"finished", "failed"}:
                     self.ended(work)
-
-    def records(self, name: str) -> Path:
-        return self.host.run / "steps" / name
 
     def request(self) -> list[str]:
         """The record of a restart that is asked for, as words: the boot id comes first."""
