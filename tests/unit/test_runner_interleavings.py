@@ -85,10 +85,10 @@ class Interleaving:
     def continue_(self, who: str, kind: str = "plain", method: str = "exit_code") -> None:
         for controller in who:
             if controller not in self.runners:
-                self.send(controller, kind, method, alone=len(who) == 1 and not self.host.processes())
+                self.send(controller, kind, method)
         self.wait()
 
-    def send(self, controller: str, kind: str, method: str, alone: bool) -> None:
+    def send(self, controller: str, kind: str, method: str) -> None:
         now = self.host.now
         not_after = now + {"late": -1, "soon": 30}.get(kind, 10_000)
         comment = "\n# changed" if kind == "changed" else ""
@@ -118,9 +118,10 @@ class Interleaving:
             delivery=delivery.name,
             deadline=not_after + min(0, self.host.skew),
             changed=kind == "changed",
-            alone=alone,
             finished=frozenset(name for name, step in self.model.steps.items() if step.finished),
         )
+        if self.host.processes():
+            self.model.met |= {asked.delivery, *(other.delivery for _runner, other in self.runners.values())}
         self.model.asked[delivery.name] = asked
         # Not a pipe, which what a killed runner leaves behind would hold open.
         with (self.host.folder / f"{delivery.name}.output").open("w", encoding="utf-8") as output:
