@@ -133,10 +133,14 @@ class GatedHost(HostUnderTest):
                 kill(process.pid, signal.SIGSTOP)
             return all(process.stopped for process in processes)
 
+        def kill_all() -> bool:
+            processes = self.processes()
+            for process in processes:
+                kill(process.pid)
+            return not processes
+
         until(stop_all)
-        for process in self.processes():
-            kill(process.pid)
-        until(lambda: not self.processes())
+        until(kill_all)
         for name in ("fuse", "paused"):
             (self.folder / name).unlink(missing_ok=True)
 

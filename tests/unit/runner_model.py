@@ -121,7 +121,7 @@ class Model:
             step.unsure = False
             step.finished |= work.code in PASSED
 
-    def look(self, living: list[Work], keepers: list[int], paused: int | None) -> None:
+    def look(self, living: list[Work], paused: int | None) -> None:
         """All is quiet: keepers that live have recorded what has ended."""
         for work in self.host.works:
             if work.kind == "step" and work.code in PASSED and self.steps[work.name].passed_in_boot is None:

@@ -282,6 +282,28 @@ def test_a_guard_that_comes_to_no_end_is_not_taken_for_a_no(host: HostUnderTest)
     assert host.traced == []
 
 
+def test_a_guard_that_was_killed_is_not_taken_for_a_no(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one", unless="kill -9 $$"))
+    assert answer.said == (1, "failed")
+    assert "unknown whether the step is done" in answer.output
+    assert host.traced == []
+
+
+def test_what_a_failed_attempt_leaves_at_work_does_not_meet_the_next(host: HostUnderTest) -> None:
+    """Its leader was killed, but not what the leader has started."""
+    marker = f"4{uuid.uuid4().int % 10**8}"
+    script = f"echo try >> $TRACE; [ $(grep -c try $TRACE) = 2 ] || {{ sleep {marker} & kill -9 $$; }}"
+    assert host.continue_(step("x", script, attempts=2)).said == (0, "done")
+    assert host.traced == ["try", "try"]
+    assert not processes_with(f"sleep {marker}")
+
+
+def test_a_keeper_that_dies_at_once_leaves_no_old_answer(host: HostUnderTest) -> None:
+    assert host.continue_(step("one")).said == (0, "done")
+    host.runner_text = host.runner_text.replace("\nkeep() {\n", "\nkeep() {\n  kill -9 $$\n")
+    assert host.continue_(step("one")).said == (75, "pending")
+
+
 def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     """The keeper and the step are killed; the watch stays, and the next step is not its business."""
     script = "[ -s $TRACE ] && pause=3 || pause=600; echo started >> $TRACE; sleep $pause"

@@ -46,9 +46,9 @@ MOVES = {
         ),
     ),
     "kill": (4, st.tuples(INDEX)),
-    "pause_after": (2, st.tuples(st.integers(0, 12))),
+    "pause_after": (3, st.tuples(st.integers(0, 12))),
     "pass_time": (2, st.tuples(st.sampled_from([10, 100]))),
-    "cut_power": (1, st.tuples()),
+    "cut_power": (2, st.tuples()),
     "jump": (1, st.tuples(st.sampled_from([-400, -100, 0, 100]))),
 }
 MOVE = st.sampled_from([name for name, (weight, _arguments) in MOVES.items() for _time in range(weight)]).flatmap(
@@ -120,7 +120,7 @@ class Interleaving:
             changed=kind == "changed",
             finished=frozenset(name for name, step in self.model.steps.items() if step.finished),
         )
-        if self.host.processes():
+        if self.host.processes() or self.runners:
             self.model.met |= {asked.delivery, *(other.delivery for _runner, other in self.runners.values())}
         self.model.asked[delivery.name] = asked
         # Not a pipe, which what a killed runner leaves behind would hold open.
@@ -138,8 +138,7 @@ class Interleaving:
             return is_quiet and len(self.host.works) == begun
 
         until(quiet)
-        processes = self.host.processes()
-        self.model.look(self.host.living(processes), self.host.keepers(processes), self.host.paused())
+        self.model.look(self.host.living(self.host.processes()), self.host.paused())
         for controller, (runner, asked) in list(self.runners.items()):
             if runner.poll() is not None:
                 del self.runners[controller]

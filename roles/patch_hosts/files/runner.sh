@@ -90,6 +90,8 @@ continue_run() {
   # The trailer is the last line: what the shell itself has to say, of a killed keeper, say, goes to the log.
   exec 2>>"$run/log"
   if flock -n 9; then
+    # What an earlier keeper told is no answer to this delivery, even if this one comes to nothing.
+    rm -f "$run/trailer"
     # The keeper inherits the lock; this shell lets go of it and takes it again when the keeper has ended.
     setsid sh "$delivery/runner.sh" keep "$run" "$delivery" </dev/null >>"$run/log" 2>&1 &
     keeper_started=yes
@@ -173,8 +175,6 @@ keep() {
   evidence=
   stale=
   again=no
-  # What an earlier keeper told is no answer to this delivery.
-  rm -f "$run/trailer"
   : >"$run/summary"
   check_plan
   settle_restart
