@@ -3,154 +3,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer, read_trailer
-
-RUNNER = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files" / "runner.sh"
-OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
-
-
-class Answer:
-    """What a ``continue`` came to."""
-
-    def __init__(self, code: int, output: str, run_id: str = "r-1") -> None:
-        self.code = code
-        self.output = output
-        trailer = read_trailer(output, run_id)
-        assert trailer, output
-        assert len(output.splitlines()[-1]) <= 4096
-        self.trailer: Trailer = trailer
-
-    @property
-    def said(self) -> tuple[int, str]:
-        return self.code, self.trailer.state
-
-
-class HostUnderTest:
-    """A folder that stands for a host: its records, and the programs that its scripts find."""
-
-    def __init__(self, folder: Path, shell: str) -> None:
-        self.base = folder / "base"
-        self.programs = folder / "programs"
-        self.programs.mkdir()
-        self.base.mkdir()
-        self.run = self.base / "runs" / "r-1"
-        self.trace = folder / "trace"
-        self.trace.touch()
-        self.runner_text = RUNNER.read_text(encoding="utf-8")
-        program = shutil.which(shell)
-        assert program
-        # The runner starts itself with sh: that is the shell under test.
-        (self.programs / "sh").symlink_to(program)
-        self.program("logger", "exit 0")
-        self._folder = folder
-
-    def program(self, name: str, text: str) -> None:
-        """Put a program where the runner finds it first."""
-        path = self.programs / name
-        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-        path.chmod(0o755)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"PATH": f"{self.programs}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TRACE": str(self.trace)}
-
-    def deliver(self, steps: tuple[dict[str, Any], ...], **request: Any) -> Path:
-        """What the controller sends, unpacked."""
-        now = int(time.time())
-        values = {
-            "run_id": "r-1",
-            "sent_at": now,
-            "not_after": now + 60,
-            "settle_s": 60,
-            "restart": "if_required",
-            "method": "exit_code",
-            "most_restarts": 3,
-            "steps": len(steps),
-        } | request
-        delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
-        delivery.mkdir()
-        (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")
-        write_lines(delivery / "request", values)
-        for number, step in enumerate(steps, start=1):
-            folder = delivery / "steps" / f"{number:02d}"
-            folder.mkdir(parents=True)
-            settings = {"builtin": "", "restart": "never", "timeout_s": 30, "attempts": 1, "rerun": "no"} | step
-            for name in ("script", "unless"):
-                text = settings.pop(name, None)
-                if text is not None:
-                    (folder / name).write_text(f"{text}\n", encoding="utf-8")
-            write_lines(folder / "step", settings)
-        return delivery
-
-    def start(self, *steps: dict[str, Any], **request: Any) -> subprocess.Popen[str]:
-        delivery = self.deliver(steps, **request)
-        return subprocess.Popen(
-            ["sh", str(delivery / "runner.sh"), "continue", str(self.base), str(delivery)],
-            env=self.environment,
-            executable=str(self.programs / "sh"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def continue_(self, *steps: dict[str, Any], **request: Any) -> Answer:
-        process = self.start(*steps, **request)
-        output, _nothing = process.communicate(timeout=60)
-        return Answer(process.returncode, output, request.get("run_id", "r-1"))
-
-    @property
-    def traced(self) -> list[str]:
-        """What the steps left in the trace."""
-        return self.trace.read_text(encoding="utf-8").split()
-
-    def pretend_restart(self, earlier: str = OTHER_BOOT) -> None:
-        """As if the request had been made in an earlier boot."""
-        record = self.run / "restart_requested"
-        _boot, rest = record.read_text(encoding="utf-8").split(" ", 1)
-        record.write_text(f"{earlier} {rest}", encoding="utf-8")
-
-    def pretend_age(self, seconds: int) -> None:
-        """As if the request had been made so long ago."""
-        record = self.run / "restart_requested"
-        boot, method, uptime, rest = record.read_text(encoding="utf-8").split(" ", 3)
-        record.write_text(f"{boot} {method} {int(uptime) - seconds} {rest}", encoding="utf-8")
-
-
-def write_lines(path: Path, values: dict[str, Any]) -> None:
-    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()), encoding="utf-8")
-
-
-def until(look: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def processes_with(text: str) -> list[int]:
-    """Processes whose command line holds a text."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if text in path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
+    OTHER_BOOT,
+    RUNNER,
+    Answer,
+    HostUnderTest,
+    kill,
+    kill_everything,
+    processes_with,
+    session_of,
+    until,
+)
 
 
 @pytest.fixture(params=["dash", "bash", "busybox"])
@@ -426,6 +300,28 @@ def test_a_guard_that_comes_to_no_end_is_not_taken_for_a_no(host: HostUnderTest)
     assert host.traced == []
 
 
+def test_a_guard_that_was_killed_is_not_taken_for_a_no(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one", unless="kill -9 $$"))
+    assert answer.said == (1, "failed")
+    assert "unknown whether the step is done" in answer.output
+    assert host.traced == []
+
+
+def test_what_a_failed_attempt_leaves_at_work_does_not_meet_the_next(host: HostUnderTest) -> None:
+    """Its leader was killed, but not what the leader has started."""
+    marker = f"4{uuid.uuid4().int % 10**8}"
+    script = f"echo try >> $TRACE; [ $(grep -c try $TRACE) = 2 ] || {{ sleep {marker} & kill -9 $$; }}"
+    assert host.continue_(step("x", script, attempts=2)).said == (0, "done")
+    assert host.traced == ["try", "try"]
+    assert not processes_with(f"sleep {marker}")
+
+
+def test_a_keeper_that_dies_at_once_leaves_no_old_answer(host: HostUnderTest) -> None:
+    assert host.continue_(step("one")).said == (0, "done")
+    host.runner_text = host.runner_text.replace("\nkeep() {\n", "\nkeep() {\n  kill -9 $$\n")
+    assert host.continue_(step("one")).said == (75, "pending")
+
+
 def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     """The keeper and the step are killed; the watch stays, and the next step is not its business."""
     script = "[ -s $TRACE ] && pause=3 || pause=600; echo started >> $TRACE; sleep $pause"
@@ -570,35 +466,6 @@ def test_the_work_outlives_the_runner(host: HostUnderTest) -> None:
     until((host.run / "trailer").exists)
     assert host.continue_(slow).said == (0, "done")
     assert host.traced == ["started", "ended"]
-
-
-def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def session_of(pid: int) -> int | None:
-    """The session of a process that lives."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else int(fields[3])
-
-
-def kill_everything(host: HostUnderTest) -> None:
-    """A power cut, as far as processes are concerned."""
-    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))}
-
-    def members() -> list[int]:
-        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        return [pid for pid in pids if session_of(pid) in sessions]
-
-    # All at once: nobody sees another one die.
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in members():
-            kill(pid, number)
-    until(lambda: members() == [])
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ continue_run() {
   # The trailer is the last line: what the shell itself has to say, of a killed keeper, say, goes to the log.
   exec 2>>"$run/log"
   if flock -n 9; then
+    # What an earlier keeper told is no answer to this delivery, even if this one comes to nothing.
+    rm -f "$run/trailer"
     # The keeper inherits the lock; this shell lets go of it and takes it again when the keeper has ended.
     setsid sh "$delivery/runner.sh" keep "$run" "$delivery" </dev/null >>"$run/log" 2>&1 &
     keeper_started=yes
@@ -175,8 +177,6 @@ keep() {
   stale=
   again=no
   wait_s=0
-  # What an earlier keeper told is no answer to this delivery.
-  rm -f "$run/trailer"
   : >"$run/summary"
   wait_for_other_runs
   check_plan
@@ -317,10 +317,10 @@ guard_says_done() {
   setsid sh "$delivery/runner.sh" guard "$step" </dev/null 8>&- 9>&- &
   await $! "$GUARD_TIMEOUT_S"
   case "$status" in
-  'exit status 0') return 0 ;;
-  'exit status '*) return 1 ;;
-  *) fail_step "has a guard that came to no end: it is unknown whether the step is done" ;;
+  # Above 128 it was killed: that is no answer.
+  'exit status '*) [ "${status##* }" -gt 128 ] || return "${status##* }" ;;
   esac
+  fail_step "has a guard that came to no end: it is unknown whether the step is done"
 }
 
 # Make one attempt. Sets status, outcome and wants_restart.
@@ -334,7 +334,8 @@ run_step() {
   log_line "step $name: attempt $attempt starts"
   # The lead lets go of the lock once it has written down that it is there.
   setsid sh "$delivery/runner.sh" lead "$run" "$step" "$attempt" </dev/null &
-  await $! "$timeout_s"
+  leader=$!
+  await "$leader" "$timeout_s"
   case "$builtin:$status" in
   *':exit status 0') ;;
   ?*":exit status $STEP_UNCHANGED") outcome=unchanged ;;
@@ -347,6 +348,8 @@ run_step() {
     fi
     ;;
   *)
+    # A leader that was killed may leave others at work: they must not meet the next attempt.
+    [ -z "$(session_members "$leader")" ] || end_session "$leader"
     keep_record "$records/failed" "$attempt $status"
     log_line "step $name: attempt $attempt failed ($status)"
     return 1
@@ -538,13 +541,17 @@ watch_step() {
   [ "$(start_time "$2")" = "$3" ] || exit 0
   : >"$1/overdue.$2"
   echo "--- $(utc_now) the step has had its $4 s and is ended"
-  signal_session "$2" TERM
+  end_session "$2"
+}
+
+end_session() {
+  signal_session "$1" TERM
   waited=0
-  while [ -n "$(session_members "$2")" ] && [ "$waited" -lt "$TERM_GRACE_S" ]; do
+  while [ -n "$(session_members "$1")" ] && [ "$waited" -lt "$TERM_GRACE_S" ]; do
     sleep 1
     waited=$((waited + 1))
   done
-  signal_session "$2" KILL
+  signal_session "$1" KILL
 }
 
 signal_session() {
