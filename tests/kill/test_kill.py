@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kill matrix: at each point of a run something dies, then the same command again. `make test-kill` runs it all.
 
-`KILL_SAMPLE=8` takes every eighth of the points, as `make test` does.
+`KILL_SAMPLE=8` takes every eighth of the points.
 """
 
 from __future__ import annotations
