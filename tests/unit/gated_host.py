@@ -162,7 +162,13 @@ class GatedHost(HostUnderTest):
     def paused(self) -> int | None:
         """The process that stands before or after a record."""
         text = self.read("paused")
-        return int(text) if text.endswith("\n") else None
+        if not text.endswith("\n"):
+            return None
+        if int(text) in [process.pid for process in self.processes()]:
+            return int(text)
+        # Somebody has killed it.
+        (self.folder / "paused").unlink()
+        return None
 
     def resume(self) -> None:
         (self.folder / "paused").unlink()

@@ -183,16 +183,13 @@ class Interleaving:
         self.story.append(f"    {what}")
         processes = self.host.processes()
         living = self.host.living(processes)
-        paused = self.host.paused()
+        self.model.blurred |= self.host.paused() is not None
         for process in processes:
             if process.pid == pid or (what == "session" and process.session == pid):
                 kill(process.pid)
         until(lambda: pid not in [process.pid for process in self.host.processes()])
         if pid in self.host.keepers(processes):
             self.model.killed_keeper(pid, living)
-        if pid == paused:
-            (self.host.folder / "paused").unlink()
-            self.model.blurred = True
         self.wait()
 
     def cut_power(self) -> None:
