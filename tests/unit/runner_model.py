@@ -231,7 +231,8 @@ class Model:
         if reason.startswith("the clock is"):
             return self.host.skew < -300
         if reason == "the keeper was killed":
-            return bool(self.dead_keepers)
+            # Or the runner that was about to start one.
+            return bool(self.dead_keepers) or self.blurred
         if reason == "the steps still run":
             return self.host.clock > asked.deadline
         if reason.startswith("a restart was requested"):
@@ -244,7 +245,8 @@ class Model:
         if what.startswith("has changed"):
             return interrupted and (self.blurred or asked.changed != self.asked[step.begun_in].changed)
         if what.startswith("was interrupted"):
-            return interrupted and not step.rerun and not step.guarded
+            alive = any(work in step.works for work in self.host.living(self.host.processes()))
+            return interrupted and not alive and not step.rerun and not step.guarded
         if what.startswith("has a guard"):
             return step.guards[-1].code not in (0, 1)
         if what.startswith("failed"):
