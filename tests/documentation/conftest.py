@@ -37,5 +37,4 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     with tempfile.TemporaryDirectory(prefix="cloudops-") as path:
         cloud = start(Path(path), FLEETS[getattr(request, "param", "demo")])
         yield cloud
-        cloud.process.terminate()
-        cloud.process.wait()
+        cloud.stop()

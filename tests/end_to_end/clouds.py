@@ -57,12 +57,21 @@ class Cloud:
         hosts = self.inventory["all"]["hosts"]
         return {name: values["ecs_instance_id"] for name, values in hosts.items() if "ecs_instance_id" in values}
 
-    def playbook(self, path: Path, *arguments: str, **environment: str) -> Outcome:
-        """Run ansible-playbook."""
+    def stop(self) -> None:
+        """End the simulator, and with it all machines."""
+        self.process.terminate()
+        self.process.wait()
+
+    def command(self, path: Path, *arguments: str) -> list[str]:
+        """ansible-playbook with the inventory as it is now."""
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
+        return [str(BIN / "ansible-playbook"), "-i", str(inventory), str(path), *arguments]
+
+    def playbook(self, path: Path, *arguments: str, **environment: str) -> Outcome:
+        """Run ansible-playbook."""
         done = subprocess.run(
-            [str(BIN / "ansible-playbook"), "-i", str(inventory), str(path), *arguments],
+            self.command(path, *arguments),
             cwd=self.folder,
             env=self.environment | environment,
             stdout=subprocess.PIPE,

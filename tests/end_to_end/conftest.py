@@ -30,5 +30,4 @@ def cloud() -> Iterator[Cloud]:
             {"name": "win-01", "os": "windows"},
         )
         yield cloud
-        cloud.process.terminate()
-        cloud.process.wait()
+        cloud.stop()

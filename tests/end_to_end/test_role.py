@@ -28,8 +28,7 @@ def fleet(folder: Path) -> Iterator[Cloud]:
         {"name": "d"},
     )
     yield cloud
-    cloud.process.terminate()
-    cloud.process.wait()
+    cloud.stop()
 
 
 def patch(cloud: Cloud, *arguments: str, playbook: Path = PATCH, **variables: Any) -> Outcome:
@@ -192,8 +191,7 @@ def test_unfit_hosts_are_verdicts_of_their_own(folder: Path) -> None:
         assert hosts["old"]["receipts"][0]["method"] == "api"
         assert hosts["a"]["receipts"][0]["method"] == "exit_code"
     finally:
-        cloud.process.terminate()
-        cloud.process.wait()
+        cloud.stop()
 
 
 def test_the_restart_playbook_restarts_each_host_once(fleet: Cloud) -> None:

@@ -69,8 +69,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         "TMPDIR": str(folder / "temporary"),
     }
     yield cloud
-    cloud.process.terminate()
-    cloud.process.wait()
+    cloud.stop()
 
 
 @cache

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from end_to_end.clouds import BIN, ROOT, Cloud, make_cloud
+from end_to_end.clouds import ROOT, Cloud, make_cloud
 
 RUN_ID = "CHG-1"
 LEDGER = "/root/ledger"
@@ -48,8 +48,7 @@ def two_hosts(folder: Path) -> Iterator[Cloud]:
     try:
         yield cloud
     finally:
-        cloud.process.terminate()
-        cloud.process.wait()
+        cloud.stop()
 
 
 @dataclass
@@ -72,12 +71,8 @@ class Controller:
         return self.log.read_text(encoding="utf-8")
 
 
-def start(
-    cloud: Cloud, steps: list[dict[str, Any]], *, number: int = 1, run_id: str = RUN_ID, **more: Any
-) -> Controller:
+def start(cloud: Cloud, steps: list[dict[str, Any]], *, number: int = 1, run_id: str = RUN_ID) -> Controller:
     """Start the playbook over both hosts."""
-    inventory = cloud.folder / "inventory.json"
-    inventory.write_text(json.dumps(cloud.inventory), encoding="utf-8")
     report = cloud.folder / f"report-{number}"
     variables = {
         "patch_hosts_run_id": run_id,
@@ -85,18 +80,11 @@ def start(
         "patch_hosts_batches": ["100%"],
         "patch_hosts_timeouts": {"settle": 10, "restart": 120, "batch": 240},
         "patch_hosts_report_dir": str(report),
-    } | more
+    }
     log = cloud.folder / f"output-{number}"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [
-                str(BIN / "ansible-playbook"),
-                "-i",
-                str(inventory),
-                str(ROOT / "playbooks" / "patch.yml"),
-                "-e",
-                json.dumps(variables),
-            ],
+            cloud.command(ROOT / "playbooks" / "patch.yml", "-e", json.dumps(variables)),
             cwd=cloud.folder,
             env=cloud.environment,
             stdin=subprocess.DEVNULL,

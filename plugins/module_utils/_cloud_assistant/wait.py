@@ -10,7 +10,7 @@ from .._instances.failure import Failure
 from .._progress import Progress, count, duration
 from .._sdk.errors import ApiError, CloudError, NoAnswer
 from .._sdk.retry import may_repeat
-from .._sdk.shapes import TaskRow
+from .._sdk.shapes import InvocationRow, TaskRow
 from .._waiting import Clock, Deadline, wait_until
 from .command import PLATFORMS
 from .failures import FINAL_STATUSES
@@ -98,9 +98,13 @@ def read_results(invocation: Invocation) -> dict[str, Result]:
 def find_invocation(api: CommandApi, invoke_id: str) -> Invocation | None:
     """An invocation that somebody submitted; None when the API does not know it, or no more."""
     row = api.describe_invocation(invoke_id)
-    if row is None:
-        return None
-    return Invocation(api, invoke_id, row.command_id, PLATFORMS.get(row.command_type, "linux"), tuple(row.tasks))
+    return invocation_of(api, row) if row else None
+
+
+def invocation_of(api: CommandApi, row: InvocationRow) -> Invocation:
+    """What a row of the API tells of an invocation."""
+    platform = PLATFORMS.get(row.command_type, "linux")
+    return Invocation(api, row.invoke_id, row.command_id, platform, tuple(row.tasks))
 
 
 def _line(tasks: Mapping[str, TaskRow], total: int) -> str:

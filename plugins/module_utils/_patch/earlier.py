@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from .._cloud_assistant.results import Result
 from .._cloud_assistant.submit import CommandApi, Invocation
-from .._cloud_assistant.wait import is_final, read_results
+from .._cloud_assistant.wait import invocation_of, is_final, read_results
 from .._sdk.errors import CloudError
 from .._sdk.shapes import TaskRow
 from .._waiting import Clock
@@ -43,28 +43,28 @@ def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock
     before = clock.monotonic()
     try:
         newest = _newest(hosts[0].api, tags)
-        answers: dict[str, dict[str, Result]] = {}
-        for host in hosts:
-            invocation, task = newest.get(host.instance_id, (None, None))
-            if invocation is None:
-                continue
-            if not is_final(task):
-                host.place = Asked(invocation, before, adopted=True)
-                continue
-            if invocation.invoke_id not in answers:
-                answers[invocation.invoke_id] = read_results(invocation)
-            result = answers[invocation.invoke_id][host.instance_id]
-            trailer = read_trailer(result["output"], run_id)
-            if trailer and trailer.state == "done":
-                yield host, result
     except CloudError:
         return  # while the API does not tell, the hosts are asked
+    answers: dict[str, dict[str, Result]] = {}
+    for host in hosts:
+        invocation, task = newest.get(host.instance_id, (None, None))
+        if invocation is None:
+            continue
+        if not is_final(task):
+            host.place = Asked(invocation, before, adopted=True)
+            continue
+        if invocation.invoke_id not in answers:
+            answers[invocation.invoke_id] = read_results(invocation)
+        result = answers[invocation.invoke_id][host.instance_id]
+        trailer = read_trailer(result["output"], run_id)
+        if trailer and trailer.state == "done":
+            yield host, result
 
 
 def _newest(api: CommandApi, tags: dict[str, str]) -> dict[str, tuple[Invocation, TaskRow]]:
     """By instance id, the newest invocation with these tags, and how far it is there."""
     newest: dict[str, tuple[Invocation, TaskRow]] = {}
     for row in sorted(api.describe_invocations(tags), key=lambda row: row.created_at or 0.0):
-        invocation = Invocation(api, row.invoke_id, row.command_id, "linux", tuple(row.tasks))
+        invocation = invocation_of(api, row)
         newest |= {instance_id: (invocation, task) for instance_id, task in row.tasks.items()}
     return newest

@@ -41,26 +41,17 @@ class Ecs:
         name: str | None = None,
     ) -> Iterator[InstanceRow]:
         """DescribeInstances, all pages. At most ``limits.DESCRIBE_INSTANCES_IDS`` ids; unknown ones are left out."""
-        token = None
-        while True:
-            request = imports.models.DescribeInstancesRequest(
-                region_id=self.region_id,
-                instance_ids=None if instance_ids is None else json.dumps(list(instance_ids)),
-                tag=[
-                    imports.models.DescribeInstancesRequestTag(key=key, value=value)
-                    for key, value in (tags or {}).items()
-                ],
-                zone_id=zone_id,
-                status=status,
-                instance_name=name,
-                max_results=limits.INSTANCES_PAGE,
-                next_token=token,
-            )
-            body = self._read("DescribeInstances", self._client.describe_instances_with_options, request)
-            yield from map(InstanceRow.read, _rows(body, "Instances", "Instance"))
-            token = body.get("NextToken")
-            if not token:
-                return
+        request = imports.models.DescribeInstancesRequest(
+            region_id=self.region_id,
+            instance_ids=None if instance_ids is None else json.dumps(list(instance_ids)),
+            tag=_tags(imports.models.DescribeInstancesRequestTag, tags),
+            zone_id=zone_id,
+            status=status,
+            instance_name=name,
+            max_results=limits.INSTANCES_PAGE,
+        )
+        for page in self._pages("DescribeInstances", self._client.describe_instances_with_options, request):
+            yield from map(InstanceRow.read, _rows(page, "Instances", "Instance"))
 
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         """RebootInstances, each instance for itself (BatchOptimization=SuccessFirst).
@@ -115,7 +106,7 @@ class Ecs:
             working_dir=working_dir,
             name=name,
             description=description,
-            tag=[imports.models.RunCommandRequestTag(key=key, value=value) for key, value in (tags or {}).items()],
+            tag=_tags(imports.models.RunCommandRequestTag, tags),
             # Made for this request and the same on each retry of it: the service then runs it once.
             client_token=str(uuid.uuid4()),
         )
@@ -134,39 +125,26 @@ class Ecs:
 
     def describe_invocations(self, tags: Mapping[str, str]) -> Iterator[InvocationRow]:
         """DescribeInvocations of all invocations with these tags, all pages."""
-        token = None
-        while True:
-            request = imports.models.DescribeInvocationsRequest(
-                region_id=self.region_id,
-                tag=[imports.models.DescribeInvocationsRequestTag(key=key, value=value) for key, value in tags.items()],
-                max_results=limits.INVOCATIONS_PAGE,
-                next_token=token,
-            )
-            body = self._read("DescribeInvocations", self._client.describe_invocations_with_options, request)
-            yield from map(InvocationRow.read, _rows(body, "Invocations", "Invocation"))
-            token = body.get("NextToken")
-            if not token:
-                return
+        request = imports.models.DescribeInvocationsRequest(
+            region_id=self.region_id,
+            tag=_tags(imports.models.DescribeInvocationsRequestTag, tags),
+            max_results=limits.INVOCATIONS_PAGE,
+        )
+        for page in self._pages("DescribeInvocations", self._client.describe_invocations_with_options, request):
+            yield from map(InvocationRow.read, _rows(page, "Invocations", "Invocation"))
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
         """DescribeInvocationResults of one invocation, all pages: with output."""
-        token = None
-        while True:
-            request = imports.models.DescribeInvocationResultsRequest(
-                region_id=self.region_id,
-                invoke_id=invoke_id,
-                max_results=limits.INVOCATIONS_PAGE,
-                next_token=token,
-                content_encoding="Base64",
-            )
-            call = self._client.describe_invocation_results_with_options
-            body = self._read("DescribeInvocationResults", call, request)
-            invocation = body.get("Invocation") or {}
-            for row in _rows(invocation, "InvocationResults", "InvocationResult"):
+        request = imports.models.DescribeInvocationResultsRequest(
+            region_id=self.region_id,
+            invoke_id=invoke_id,
+            max_results=limits.INVOCATIONS_PAGE,
+            content_encoding="Base64",
+        )
+        call = self._client.describe_invocation_results_with_options
+        for page in self._pages("DescribeInvocationResults", call, request, within="Invocation"):
+            for row in _rows(page, "InvocationResults", "InvocationResult"):
                 yield TaskRow.read(invoke_id, row)
-            token = invocation.get("NextToken")
-            if not token:
-                return
 
     # --- how a request is sent ---------------------------------------------------------------------------------
 
@@ -176,6 +154,18 @@ class Ecs:
 
     def _read(self, action: str, call: Callable[..., Any], request: Any) -> dict[str, Any]:
         return self._call(f"{action} in {self.region_id}", call, request, harmless=True, reads=True)
+
+    def _pages(
+        self, action: str, call: Callable[..., Any], request: Any, *, within: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The bodies of all pages, or what stands ``within`` them, token included."""
+        while True:
+            body = self._read(action, call, request)
+            page = (body.get(within) or {}) if within else body
+            yield page
+            request.next_token = page.get("NextToken")
+            if not request.next_token:
+                return
 
     def _call(
         self,
@@ -224,6 +214,11 @@ def _api_error(attempted: str, error: Any) -> ApiError:
         # The SDK hands on the header x-acs-retry-after, in milliseconds.
         retry_after_s=error.retry_after / 1000 if getattr(error, "retry_after", None) else None,
     )
+
+
+def _tags(tag: Callable[..., Any], tags: Mapping[str, str] | None) -> list[Any]:
+    """Tags as a request of the SDK takes them, each request with a class of its own."""
+    return [tag(key=key, value=value) for key, value in (tags or {}).items()]
 
 
 def _rows(body: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
