@@ -132,6 +132,16 @@ def test_a_restart_through_the_api_has_twice_the_time(host: HostUnderTest) -> No
     assert host.continue_(restart, method="api", settle_s=40).said == (0, "restart")
 
 
+def test_a_restart_that_nobody_waits_for_any_more_leaves_no_wait_behind(host: HostUnderTest) -> None:
+    """A wait below nothing would count as one: the host would be asked until the time of the batch is over."""
+    restart = step("one", "exit 194", restart="if_required")
+    assert host.continue_(restart).said == (194, "restart")
+    assert 0 < host.continue_(restart).trailer.wait_s <= 60
+    host.pretend_age(1000)
+    again = host.continue_(restart)
+    assert (again.said, again.trailer.wait_s) == ((194, "restart"), 0)
+
+
 def test_methods_are_not_mixed_within_a_boot(host: HostUnderTest) -> None:
     assert host.continue_(step("one", restart="always"), method="api").said == (0, "restart")
     answer = host.continue_(step("one", restart="always"), method="exit_code", settle_s=0)

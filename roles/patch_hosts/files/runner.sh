@@ -260,8 +260,9 @@ await_restart() {
   patience_s=$settle_s
   [ "$1" != api ] || patience_s=$((2 * settle_s))
   age=$(($(uptime_s) - $2))
+  [ "$age" -lt "$patience_s" ] || return 0
   wait_s=$((patience_s - age))
-  [ "$wait_s" -le 0 ] || end_with pending "$3 $age s ago"
+  end_with pending "$3 $age s ago"
 }
 
 # Run a step unless it is done, then restart if it asks for that.
