@@ -13,6 +13,7 @@ from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.events import SystemEvents
+from ecs_simulator.cloud.for_agent import Refusal, for_agent
 from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
@@ -47,6 +48,7 @@ class Cloud:
         self.invocations: dict[str, Invocation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
         self._waiting: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count()
         self._make_machine = make_machine
         self.faults = Injection(self.hosts, audit, self.release)
@@ -84,7 +86,9 @@ class Cloud:
             for task in self._open_tasks(host):
                 self._finish(task, "Error", error_code, "the instance is gone")
             self.events.released(host.instance.id)
-            self._later(host.discard())
+            leaving = asyncio.ensure_future(host.discard())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     def release_after_shutdown(self, host: Host) -> None:
         """Stop the instance first."""
@@ -116,7 +120,7 @@ class Cloud:
         self.events.close()
         for waiting in self._waiting:
             waiting.cancel()
-        await asyncio.gather(*(host.close() for host in self.hosts.values()))
+        await asyncio.gather(*self._leaving, *(host.close() for host in self.hosts.values()))
 
     # --- regions and instances ---------------------------------------------------------------------------------
 
@@ -162,11 +166,18 @@ class Cloud:
         now = self.clock.time()
         invocation = Invocation(self.ids.invocation(), region_id, command, now, {}, tags)
         for host in hosts:
+            sent = for_agent(command, host.instance, invocation.id, self.fleet.account_id)
             task = Task(invocation.id, command, host.instance.id, now, updated=now)
             invocation.tasks[task.instance_id] = task
+            if isinstance(sent, Refusal):
+                self._finish(task, sent.status, sent.error_code, sent.error_info)
+            else:
+                task.command = sent
         self.invocations[invocation.id] = invocation
         for host in hosts:
-            self._deliver(host, invocation.tasks[host.instance.id])
+            task = invocation.tasks[host.instance.id]
+            if not task.final:
+                self._deliver(host, task)
         return invocation
 
     def stop(self, invocation: Invocation, instance_ids: list[str]) -> None:
@@ -248,6 +259,9 @@ class Cloud:
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
         self._finish(task, "Error", error_code, error_info)
+
+    def invalid(self, task: Task, error_code: str, error_info: str) -> None:
+        self._finish(task, "Invalid", error_code, error_info)
 
     def stopped(self, task: Task) -> None:
         self._finish(task, "Terminated" if task.started else "Cancelled")
