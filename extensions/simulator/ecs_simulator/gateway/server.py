@@ -13,6 +13,7 @@ from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.gateway.control import FAULTS_PATH, Control
+from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
 from ecs_simulator.gateway.signature import parse_authorization, sign
 
 VERSION = "2014-05-26"
@@ -33,6 +34,7 @@ class Gateway:
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
         application.router.add_post(FAULTS_PATH, Control(self._cloud).add_fault)
+        application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
