@@ -15,20 +15,13 @@ from typing import Any
 import yaml
 
 from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet_callers import AccessKey, Role, Throttle, access_key, role, throttling
 from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
-
-
-@dataclass(frozen=True)
-class AccessKey:
-    """A caller's credentials."""
-
-    id: str
-    secret: str
 
 
 @dataclass(frozen=True)
@@ -119,6 +112,8 @@ class Fleet:
     instances: tuple[InstanceSpec, ...]
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    roles: tuple[Role, ...] = ()
+    throttling: dict[str, Throttle] = field(default_factory=dict)
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -140,9 +135,11 @@ def parse_fleet(document: Any) -> Fleet:
     root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
-    keys = tuple(_access_key(reader) for reader in root.readers("access_keys"))
+    keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
+    roles = tuple(role(reader) for reader in root.readers("roles"))
+    limits = throttling(root.reader("throttling"))
     settings = _settings(root.reader("settings"))
     faults = root.readers("faults")
     instances: list[InstanceSpec] = []
@@ -168,6 +165,8 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(instances),
         settings,
         tuple(fleet_fault(reader, names) for reader in faults),
+        roles,
+        limits,
     )
 
 
@@ -181,12 +180,6 @@ def _names(instances: Sequence[InstanceSpec]) -> dict[str, list[str]]:
     for spec in instances:
         names.setdefault(spec.name, []).append(spec.id)
     return names | {spec.id: [spec.id] for spec in instances}
-
-
-def _access_key(reader: Reader) -> AccessKey:
-    key = AccessKey(reader.take("id", str), reader.take("secret", str))
-    reader.finish()
-    return key
 
 
 def _settings(reader: Reader) -> Settings:

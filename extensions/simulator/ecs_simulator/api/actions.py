@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which function serves which action."""
+"""Which function serves which action of which product."""
 
 from collections.abc import Callable
 from typing import Any
 
-from ecs_simulator.api import assistant, commands, instances, invocations, power, regions
+from ecs_simulator.api import assistant, commands, instances, invocations, power, regions, sts
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 
@@ -30,3 +30,11 @@ ACTIONS: dict[str, Action] = {
     "DescribeInvocations": _anonymous(invocations.describe_invocations),
     "DescribeInvocationResults": _anonymous(invocations.describe_invocation_results),
 }
+
+STS_ACTIONS: dict[str, Action] = {
+    "AssumeRole": _anonymous(sts.assume_role),
+    "GetCallerIdentity": lambda cloud, parameters, caller: sts.get_caller_identity(cloud, caller),
+}
+
+# Product, as RAM names it, and actions of each version of an API; all share one endpoint.
+PRODUCTS = {"2014-05-26": ("ecs", ACTIONS), "2015-04-01": ("sts", STS_ACTIONS)}

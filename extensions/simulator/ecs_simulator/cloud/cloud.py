@@ -10,6 +10,7 @@ from typing import Any
 from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
@@ -41,6 +42,7 @@ class Cloud:
         self.clock = clock
         self.audit = audit
         self.ids = ids
+        self.callers = Callers(fleet, clock, ids)
         self.hosts: dict[str, Host] = {}
         self.invocations: dict[str, Invocation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
