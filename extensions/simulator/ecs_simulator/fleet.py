@@ -95,6 +95,8 @@ class Settings:
     """How long after its time is up a command that nobody reports is a Timeout."""
     delivery_timeout_s: float = 60.0
     """How long a command waits for an agent that is offline before it is Aborted."""
+    maximum_timeout_s: int = 86_400
+    """The longest Timeout of a command that the service takes."""
     output_quota_bytes: int = 12_000
     """How much of a command's output the agent delivers."""
     stop_grace_s: float = 2.0

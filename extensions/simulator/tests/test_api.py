@@ -148,7 +148,7 @@ async def test_a_client_token_makes_one_run_of_two_requests(call: Caller) -> Non
         ({"timeout": 9}, "InvalidParameter.Timeout"),
         ({"name": "x" * 129}, "CmdName.ExceedLimit"),
         ({"client_token": "x" * 65}, "InvalidClientToken.Malformed"),
-        ({"repeat_mode": "Period"}, "Operation.Forbidden"),
+        ({"repeat_mode": "Period"}, "MissingParam.Frequency"),
     ],
 )
 async def test_what_run_command_refuses(call: Caller, change: dict[str, Any], code: str) -> None:

@@ -12,6 +12,7 @@ from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.cloud.for_agent import Refusal, for_agent
 from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
@@ -131,11 +132,18 @@ class Cloud:
         now = self.clock.time()
         invocation = Invocation(self.ids.invocation(), region_id, command, now, {}, tags)
         for host in hosts:
+            sent = for_agent(command, host.instance, invocation.id, self.fleet.account_id)
             task = Task(invocation.id, command, host.instance.id, now, updated=now)
             invocation.tasks[task.instance_id] = task
+            if isinstance(sent, Refusal):
+                self._finish(task, sent.status, sent.error_code, sent.error_info)
+            else:
+                task.command = sent
         self.invocations[invocation.id] = invocation
         for host in hosts:
-            self._deliver(host, invocation.tasks[host.instance.id])
+            task = invocation.tasks[host.instance.id]
+            if not task.final:
+                self._deliver(host, task)
         return invocation
 
     def stop(self, invocation: Invocation, instance_ids: list[str]) -> None:
@@ -217,6 +225,9 @@ class Cloud:
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
         self._finish(task, "Error", error_code, error_info)
+
+    def invalid(self, task: Task, error_code: str, error_info: str) -> None:
+        self._finish(task, "Invalid", error_code, error_info)
 
     def stopped(self, task: Task) -> None:
         self._finish(task, "Terminated" if task.started else "Cancelled")
