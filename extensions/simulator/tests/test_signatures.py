@@ -18,7 +18,9 @@ PRINTABLE = st.text(st.characters(codec="ascii", min_codepoint=33, max_codepoint
     body=st.binary(max_size=50),
     secret=PRINTABLE,
 )
-def test_a_signature_of_version_3_is_the_sdks(query: dict[str, str], headers: dict[str, str], body: bytes, secret: str) -> None:
+def test_a_signature_of_version_3_is_the_sdks(
+    query: dict[str, str], headers: dict[str, str], body: bytes, secret: str
+) -> None:
     request = DaraRequest()
     request.method, request.pathname, request.query = "POST", "/", query
     request.headers = {"host": "127.0.0.1:1", **headers}
