@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading fleet files, and refusing what is wrong in them with one sentence."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def test_ids_follow_the_seed(tmp_path: Path) -> None:
     assert first.instances[0].id != other.instances[0].id
 
 
+REBOOT = "{type: SystemMaintenance.Reboot"
 FIRST = "regions.cn-hangzhou.instances[0]"
 
 
@@ -113,6 +115,16 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         ("{instance: web-03}", "{instance: web-3}", "is 'web-3', and no instance has that name or id; did you mean"),
         ("{instance: web-03}", "{instance: web-03, zone: x}", "faults[0].on.zone is not a known key"),
         ("{instance: web-03}", "web-03", "faults[0].on must be a mapping, and is text"),
+        ("boot_s: 2", "events: [{type: Nap}]", f"{FIRST}.events[0].type must be one of SystemMaintenance.Reboot"),
+        ("boot_s: 2", f"events: [{REBOOT}, status: Due}}]", "events[0].status must be one of Inquiring, Scheduled"),
+        ("boot_s: 2", f"events: [{REBOOT}, in_s: -1}}]", f"{FIRST}.events[0].in_s must be at least 0"),
+        ("boot_s: 2", f"events: [{REBOOT}, in_s: 1, not_before: x}}]", "in_s and not_before say the same thing"),
+        ("boot_s: 2", f"events: [{REBOOT}, not_before: noon}}]", "not_before must be a time such as 2026-12-01T02:00"),
+        ("boot_s: 2", f"events: [{REBOOT}, not_before: 7}}]", "not_before must be a time, and YAML reads it as a"),
+        ("boot_s: 2", "lock: rusty", f"{FIRST}.lock must be one of none, security, financial, not 'rusty'"),
+        ("count: 4", "id: mi-hz0testmanaged1", f"{FIRST}.id must be i- and 8 to 30 lower case letters or digits"),
+        ("count: 4", "id: i-bp1testmanaged1, managed: true", f"{FIRST}.id must be mi- and 8 to 30 lower case"),
+        ("count: 4", "managed: true, status: Stopped", f"{FIRST}.status is that of an ECS instance: a managed"),
         ("web-{n:02d}", "web-{m}", "may only hold {n} or {n:02d}"),
     ],
 )
@@ -125,6 +137,13 @@ def test_what_is_wrong_is_said(tmp_path: Path, old: str, new: str, sentence: str
         load_fleet(write(tmp_path, text))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("when", ["2026-12-01T02:00:00Z", "'2026-12-01T02:00:00Z'", "2026-12-01 02:00:00"])
+def test_a_time_may_be_quoted_or_not(tmp_path: Path, when: str) -> None:
+    text = FLEET.replace("boot_s: 2", f"events: [{REBOOT}, not_before: {when}}}]")
+    event = load_fleet(write(tmp_path, text)).instances[0].events[0]
+    assert event.not_before == datetime(2026, 12, 1, 2, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize("updates", ["", "updates: , ", "updates: [], "])
