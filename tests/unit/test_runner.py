@@ -410,7 +410,7 @@ def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(host: Host
 
 
 def test_a_step_without_keeper_and_watch_has_no_more_time_than_any(host: HostUnderTest) -> None:
-    """Its keeper was killed before it had a watch: the next one waits for its end, and ends it when its time is over."""
+    """Its keeper was killed before it had a watch: the next one ends it when its time is over."""
     host.runner_text = host.runner_text.replace("\nwatch_step() {\n", "\nwatch_step() {\n  exit\n")
     slow = step("slow", "echo started >> $TRACE; sleep 600", timeout_s=600, rerun="yes")
     first = host.start(slow)
