@@ -5,7 +5,8 @@ Statuses are those of the SDK's docstrings: DescribeInvocations (request and res
 DescribeInvocationResults.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 FAILED_STATUSES = frozenset({"Invalid", "Aborted", "Failed", "Timeout", "Error"})
 STOPPED_STATUSES = frozenset({"Cancelled", "Terminated"})
@@ -14,7 +15,10 @@ FINAL_STATUSES = FAILED_STATUSES | STOPPED_STATUSES | {"Success"}
 
 @dataclass(frozen=True)
 class Command:
-    """A script as RunCommand takes it; ``content`` is decoded."""
+    """A script as RunCommand takes it, with how to run it; ``content`` is decoded.
+
+    What an agent gets (:attr:`Task.command`) has its parameters filled in, and no username where that is root.
+    """
 
     id: str
     type: str
@@ -24,6 +28,17 @@ class Command:
     description: str = ""
     working_dir: str = ""
     username: str = ""
+    windows_password_name: str = ""
+    termination_mode: str = "Process"
+    launcher: str = ""
+    container_id: str = ""
+    container_name: str = ""
+    enable_parameter: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The custom parameters that were passed in."""
+    repeat: str = "Once"
+    """Once, Period, NextRebootOnly, EveryReboot or DryRun: the RepeatMode."""
+    frequency: str = ""
 
 
 @dataclass

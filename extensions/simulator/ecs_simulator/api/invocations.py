@@ -2,6 +2,7 @@
 """DescribeInvocations and DescribeInvocationResults."""
 
 import base64
+import json
 from typing import Any
 
 from ecs_simulator.agent.task import Task
@@ -92,13 +93,17 @@ def _describe_invocation(invocation: Invocation, *, plain: bool) -> dict[str, An
         "CreationTime": iso(invocation.created),
         "InvocationStatus": invocation.status,
         "InvokeStatus": invocation.record_status,
-        "RepeatMode": "Once",
+        "RepeatMode": command.repeat,
         "Timed": False,
-        "Frequency": "",
-        "Parameters": "{}",
+        "Frequency": command.frequency,
+        "Parameters": json.dumps(dict(command.parameters)),
         "Timeout": command.timeout_s,
         "Username": command.username,
         "WorkingDir": command.working_dir,
+        "TerminationMode": command.termination_mode,
+        "Launcher": command.launcher,
+        "ContainerId": command.container_id,
+        "ContainerName": command.container_name,
         "Tags": _tags(invocation),
     }
 
@@ -141,6 +146,10 @@ def _describe_result(invocation: Invocation, task: Task, *, plain: bool) -> dict
         "Output": _encode(task.output, plain=plain),
         "Dropped": task.dropped,
         "Username": invocation.command.username,
+        "TerminationMode": invocation.command.termination_mode,
+        "Launcher": invocation.command.launcher,
+        "ContainerId": invocation.command.container_id,
+        "ContainerName": invocation.command.container_name,
         "Tags": _tags(invocation),
     }
     if task.exit_code is not None:
