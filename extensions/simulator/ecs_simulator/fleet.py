@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet_callers import AccessKey, Role, Throttle, access_key, role, throttling
 from ecs_simulator.fleet_events import EventSpec, read_event
 from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
@@ -24,14 +25,6 @@ MACHINE_KINDS = ("auto", "namespace", "scripted")
 LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
 _MANAGED_INSTANCE_ID = re.compile(r"mi-[a-z0-9]{8,30}")
-
-
-@dataclass(frozen=True)
-class AccessKey:
-    """A caller's credentials."""
-
-    id: str
-    secret: str
 
 
 @dataclass(frozen=True)
@@ -139,6 +132,8 @@ class Fleet:
     instances: tuple[InstanceSpec, ...]
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    roles: tuple[Role, ...] = ()
+    throttling: dict[str, Throttle] = field(default_factory=dict)
     images: tuple[InstanceSpec, ...] = ()
     default_image: InstanceSpec = InstanceSpec(id="", name="", region_id="", zone_id="")
     """What an instance of an image that the fleet file does not know is like."""
@@ -172,9 +167,11 @@ def parse_fleet(document: Any) -> Fleet:
     root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
-    keys = tuple(_access_key(reader) for reader in root.readers("access_keys"))
+    keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
+    roles = tuple(role(reader) for reader in root.readers("roles"))
+    limits = throttling(root.reader("throttling"))
     settings = _settings(root.reader("settings"))
     faults = root.readers("faults")
     images = tuple(_image(reader) for reader in root.readers("images"))
@@ -201,6 +198,8 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(instances),
         settings,
         tuple(fleet_fault(reader, names) for reader in faults),
+        roles,
+        limits,
         images,
     )
 
@@ -215,12 +214,6 @@ def _names(instances: Mapping[str, str]) -> dict[str, list[str]]:
     for id_, name in instances.items():
         names.setdefault(name, []).append(id_)
     return names | {id_: [id_] for id_ in instances}
-
-
-def _access_key(reader: Reader) -> AccessKey:
-    key = AccessKey(reader.take("id", str), reader.take("secret", str))
-    reader.finish()
-    return key
 
 
 def _settings(reader: Reader) -> Settings:

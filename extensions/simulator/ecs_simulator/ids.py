@@ -52,6 +52,16 @@ class Ids:
     def request(self) -> str:
         return str(self.uuid()).upper()
 
+    def session_key(self) -> str:
+        """The id of an access key that STS gives out."""
+        return "STS.N" + "".join(self._random.choices(string.ascii_letters + string.digits, k=24))
+
+    def secret(self) -> str:
+        return "".join(self._random.choices(string.ascii_letters + string.digits, k=44))
+
+    def security_token(self) -> str:
+        return "CAIS" + "".join(self._random.choices(string.ascii_letters + string.digits, k=300))
+
     def uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet import load_fleet, parse_fleet
+from ecs_simulator.fleet_callers import Throttle
 from ecs_simulator.fleet_faults import After, Fault
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,9 @@ FLEET = """
 seed: 1
 account_id: "1000000000000001"
 access_keys:
-  - {id: demo, secret: demo-secret}
+  - {id: demo, secret: demo-secret, allow: ["ecs:Describe*"]}
+roles: [{name: patcher}]
+throttling: {RunCommand: {per_second: 5}}
 regions:
   cn-hangzhou:
     instances:
@@ -46,6 +49,9 @@ def test_a_fleet_is_read(tmp_path: Path) -> None:
     assert [update.restart for update in web.updates] == [True, False]
     assert (db.id, db.agent.version, db.agent.running) == ("i-bp1fleetdb0000000001", "2.2.3.250", False)
     assert (win.os, win.machine) == ("windows", "scripted")
+    assert [key.allow for key in fleet.access_keys] == [("ecs:Describe*",)]
+    assert [role.allow for role in fleet.roles] == [("*",)]
+    assert fleet.throttling == {"RunCommand": Throttle(per_second=5.0)}
     assert fleet.faults == (Fault(fleet.instances[2].id, "agent_offline", After("command_start"), 1, 3.0),)
 
 
@@ -95,7 +101,18 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         (FLEET, "- a list", "fleet.yml: the fleet file must be a mapping, and is a list"),
         (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
         ("seed: 1", "seed: [", "is not YAML"),
-        ("access_keys:\n  - {id: demo, secret: demo-secret}", "", "access_keys must hold at least one key"),
+        (
+            'access_keys:\n  - {id: demo, secret: demo-secret, allow: ["ecs:Describe*"]}',
+            "",
+            "access_keys must hold at least one key",
+        ),
+        ("ecs:Describe*", "Describe", "access_keys[0].allow must hold actions such as ecs:RunCommand, ecs:Describe*"),
+        ("allow: [", "alow: [", "access_keys[0].alow is not a known key; did you mean 'allow'?"),
+        ("{name: patcher}", "{name: a/b}", "roles[0].name must be 1 to 64 letters, digits, dots or hyphens, not 'a/b'"),
+        ("per_second: 5", "per_secnd: 5", "throttling.RunCommand.per_secnd is not a known key; did you mean"),
+        ("per_second: 5", "per_second: 0", "throttling.RunCommand needs per_second or api_per_second, above 0"),
+        ("per_second: 5", "per_second: -1", "throttling.RunCommand.per_second must be above 0"),
+        ("RunCommand: {", "Run*: {", "throttling.Run* must be the name of an action, or *"),
         ("agent_offline", "agent_offlin", "not 'agent_offlin'; did you mean 'agent_offline'?"),
         ("after: command_start", "after: comand_start", "not 'comand_start'; did you mean 'command_start'?"),
         ("after: command_start", "after: {sylog: x}", "faults[0].after.syslog is needed and missing"),
@@ -158,7 +175,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
-KEYS = st.sampled_from(["seed", "account_id", "access_keys", "regions", "settings", "faults", "other"])
+KEYS = st.sampled_from(
+    ["seed", "account_id", "access_keys", "roles", "throttling", "regions", "settings", "faults", "other"]
+)
 
 
 @given(st.dictionaries(KEYS, JSON) | JSON)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which function serves which action."""
+"""Which function serves which action of which product."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +14,7 @@ from ecs_simulator.api import (
     managed_instances,
     power,
     regions,
+    sts,
     system_events,
     tags,
 )
@@ -61,3 +62,11 @@ ACTIONS: dict[str, Action] = {
     "DescribeInvocations": _anonymous(invocations.describe_invocations),
     "DescribeInvocationResults": _anonymous(invocations.describe_invocation_results),
 }
+
+STS_ACTIONS: dict[str, Action] = {
+    "AssumeRole": _anonymous(sts.assume_role),
+    "GetCallerIdentity": lambda cloud, parameters, caller: sts.get_caller_identity(cloud, caller),
+}
+
+# Product, as RAM names it, and actions of each version of an API; all share one endpoint.
+PRODUCTS = {"2014-05-26": ("ecs", ACTIONS), "2015-04-01": ("sts", STS_ACTIONS)}

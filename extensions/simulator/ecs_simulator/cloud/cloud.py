@@ -12,6 +12,7 @@ from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.activations import Activation
+from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.events import SystemEvents
 from ecs_simulator.cloud.for_agent import Refusal, for_agent
@@ -45,6 +46,7 @@ class Cloud:
         self.clock = clock
         self.audit = audit
         self.ids = ids
+        self.callers = Callers(fleet, clock, ids)
         self.hosts: dict[str, Host] = {}
         self.invocations: dict[str, Invocation] = {}
         self.activations: dict[str, Activation] = {}
