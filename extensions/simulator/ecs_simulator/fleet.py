@@ -15,20 +15,16 @@ from typing import Any
 import yaml
 
 from ecs_simulator.errors import FleetError
+from ecs_simulator.fleet_callers import AccessKey, Role, Throttle, access_key, role, throttling
+from ecs_simulator.fleet_events import EventSpec, read_event
 from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
+LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
-
-
-@dataclass(frozen=True)
-class AccessKey:
-    """A caller's credentials."""
-
-    id: str
-    secret: str
+_MANAGED_INSTANCE_ID = re.compile(r"mi-[a-z0-9]{8,30}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,16 @@ class InstanceSpec:
     """The machine has a stand-in package manager, which knows ``updates`` and nothing else."""
     updates: tuple[Update, ...] = ()
     answers: tuple[Answer, ...] = ()
+    managed: bool = False
+    """A computer that is not an ECS instance and has the agent: commands reach it, power calls do not."""
+    image_id: str = ""
+    instance_type: str = "ecs.g7.large"
+    vpc_id: str = "vpc-bp1simulator"
+    resource_group_id: str = ""
+    lock: str = "none"
+    """Why the service refuses to do anything with the instance, as in OperationLocks."""
+    deletion_protection: bool = False
+    events: tuple[EventSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,11 @@ class Settings:
     """The longest Timeout of a command that the service takes."""
     output_quota_bytes: int = 12_000
     """How much of a command's output the agent delivers."""
+    history_events_default_finished: bool = False
+    """Whether DescribeInstanceHistoryEvents lists finished events when it is asked for no states, as its documentation
+    says, and not the pending ones, as has been seen."""
+    accepted_event_s: float = 60.0
+    """How long after AcceptInquiredSystemEvent the event is Executed."""
     stop_grace_s: float = 2.0
     """How long processes get between SIGTERM and SIGKILL when a machine shuts down."""
 
@@ -126,6 +137,8 @@ class Fleet:
     instances: tuple[InstanceSpec, ...]
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    roles: tuple[Role, ...] = ()
+    throttling: dict[str, Throttle] = field(default_factory=dict)
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -147,9 +160,11 @@ def parse_fleet(document: Any) -> Fleet:
     root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
-    keys = tuple(_access_key(reader) for reader in root.readers("access_keys"))
+    keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
+    roles = tuple(role(reader) for reader in root.readers("roles"))
+    limits = throttling(root.reader("throttling"))
     settings = _settings(root.reader("settings"))
     faults = root.readers("faults")
     instances: list[InstanceSpec] = []
@@ -175,6 +190,8 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(instances),
         settings,
         tuple(fleet_fault(reader, names) for reader in faults),
+        roles,
+        limits,
     )
 
 
@@ -188,12 +205,6 @@ def _names(instances: Sequence[InstanceSpec]) -> dict[str, list[str]]:
     for spec in instances:
         names.setdefault(spec.name, []).append(spec.id)
     return names | {spec.id: [spec.id] for spec in instances}
-
-
-def _access_key(reader: Reader) -> AccessKey:
-    key = AccessKey(reader.take("id", str), reader.take("secret", str))
-    reader.finish()
-    return key
 
 
 def _settings(reader: Reader) -> Settings:
@@ -221,13 +232,18 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
     dnf = reader.take("dnf", bool, True)
     updates = tuple(_update(update) for update in reader.readers("updates"))
     answers = tuple(_answer(answer) for answer in reader.readers("answers"))
+    managed = reader.take("managed", bool, False)
+    service = _service_side(reader)
     reader.finish()
     if count < 1:
         reader.fail("count", "must be at least 1")
     if explicit_id and count > 1:
         reader.fail("id", "names one instance: leave it out, or set count to 1")
-    if explicit_id and not _INSTANCE_ID.fullmatch(explicit_id):
-        reader.fail("id", f"must be i- and 8 to 30 lower case letters or digits, not {explicit_id!r}")
+    if explicit_id and not (_MANAGED_INSTANCE_ID if managed else _INSTANCE_ID).fullmatch(explicit_id):
+        prefix = "mi-" if managed else "i-"
+        reader.fail("id", f"must be {prefix} and 8 to 30 lower case letters or digits, not {explicit_id!r}")
+    if managed and status != "Running":
+        reader.fail("status", "is that of an ECS instance: a managed instance has none")
     if os_type == "windows" and machine == "namespace":
         reader.fail("machine", "must be scripted for a Windows instance")
     if updates and not dnf:
@@ -241,7 +257,7 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
         except (KeyError, IndexError, ValueError):
             reader.fail("name", f"may only hold {{n}} or {{n:02d}} in braces, unlike {name!r}")
         yield InstanceSpec(
-            id=explicit_id or instance_id(seed, region_id, full_name),
+            id=explicit_id or instance_id(seed, region_id, full_name, managed=managed),
             name=full_name,
             region_id=region_id,
             zone_id=zone_id,
@@ -254,7 +270,20 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
             dnf=dnf,
             updates=updates,
             answers=answers,
+            managed=managed,
+            **service,
         )
+
+
+def _service_side(reader: Reader) -> dict[str, Any]:
+    """What only the service knows of an instance, under the names of :class:`InstanceSpec`."""
+    texts = ("image_id", "instance_type", "vpc_id", "resource_group_id")
+    return {
+        **{key: reader.take(key, str, getattr(InstanceSpec, key)) for key in texts},
+        "lock": reader.choice("lock", LOCKS, "none"),
+        "deletion_protection": reader.take("deletion_protection", bool, False),
+        "events": tuple(read_event(event) for event in reader.readers("events")),
+    }
 
 
 def _agent(reader: Reader) -> Agent:

@@ -2,6 +2,7 @@
 """The cloud: instances, invocations and the rules between them. No HTTP in here."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import Any
 from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.cloud.events import SystemEvents
 from ecs_simulator.cloud.for_agent import Refusal, for_agent
 from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
@@ -43,25 +46,33 @@ class Cloud:
         self.clock = clock
         self.audit = audit
         self.ids = ids
+        self.callers = Callers(fleet, clock, ids)
         self.hosts: dict[str, Host] = {}
         self.invocations: dict[str, Invocation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
         self._waiting: set[asyncio.Task[None]] = set()
-        self.faults = Injection(self.hosts, audit)
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count()
+        self._make_machine = make_machine
+        self.faults = Injection(self.hosts, audit, self.release)
         self.schedules = Schedules(clock, fleet.settings, self.hosts, self.invocations)
-        for number, spec in enumerate(fleet.instances):
-            self._add(spec, number, make_machine(spec))
+        self.events = SystemEvents(self)
+        for spec in fleet.instances:
+            self.add(spec)
 
-    def _add(self, spec: InstanceSpec, number: int, machine: Machine) -> None:
+    def add(self, spec: InstanceSpec) -> Host:
+        """One more instance, which is off."""
+        number = next(self._numbers)
         instance = Instance(
             spec=spec,
+            name=spec.name,
             private_ip=f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 2}",
             created=self.clock.time(),
             tags=dict(spec.tags),
         )
         host = Host(
             instance,
-            machine,
+            self._make_machine(spec),
             clock=self.clock,
             ids=self.ids,
             audit=self.audit,
@@ -71,6 +82,27 @@ class Cloud:
         host.on_fetch = self._fetch
         host.on_agent_down = self._agent_down
         self.hosts[spec.id] = host
+        return host
+
+    def release(self, host: Host, error_code: str = "InstanceReleased") -> None:
+        """The instance is gone for the service at once; its machine ends meanwhile, and its files with it."""
+        if self.hosts.pop(host.instance.id, None):
+            for task in self._open_tasks(host):
+                self._finish(task, "Error", error_code, "the instance is gone")
+            self.events.released(host.instance.id)
+            leaving = asyncio.ensure_future(host.discard())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    def release_after_shutdown(self, host: Host) -> None:
+        """Stop the instance first."""
+
+        async def stop_and_release() -> None:
+            await host.stopped()
+            self.release(host)
+
+        host.stop(force=False)
+        self._later(stop_and_release())
 
     async def start(self) -> None:
         """Boot every machine that the fleet file says is running; then its faults begin."""
@@ -82,15 +114,18 @@ class Cloud:
                 host.instance.started = self.clock.time()
 
         await asyncio.gather(*(boot(host) for host in self.hosts.values() if host.instance.spec.status == "Running"))
+        for host in self.hosts.values():
+            self.events.declare(host.instance)
         await self.faults.start(self.fleet.faults)
 
     async def close(self) -> None:
         """End every machine."""
         self.faults.close()
         self.schedules.close()
+        self.events.close()
         for waiting in self._waiting:
             waiting.cancel()
-        await asyncio.gather(*(host.close() for host in self.hosts.values()))
+        await asyncio.gather(*self._leaving, *(host.close() for host in self.hosts.values()))
 
     # --- regions and instances ---------------------------------------------------------------------------------
 
@@ -98,11 +133,14 @@ class Cloud:
         if region_id not in self.fleet.regions:
             raise ApiError(404, "InvalidRegionId.NotFound", "The RegionId provided does not exist in our records.")
 
-    def hosts_in(self, region_id: str) -> list[Host]:
+    def hosts_in(self, region_id: str, *, managed: bool = False) -> list[Host]:
+        """The ECS instances of a region, or its managed instances."""
         self.require_region(region_id)
-        return [host for host in self.hosts.values() if host.instance.spec.region_id == region_id]
+        specs = ((host, host.instance.spec) for host in self.hosts.values())
+        return [host for host, spec in specs if spec.region_id == region_id and spec.managed == managed]
 
     def host(self, region_id: str, instance_id: str) -> Host | None:
+        """The instance with that id, managed ones included."""
         host = self.hosts.get(instance_id)
         return host if host and host.instance.spec.region_id == region_id else None
 

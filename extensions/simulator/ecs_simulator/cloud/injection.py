@@ -3,7 +3,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
 from ecs_simulator.audit import Audit
@@ -19,8 +19,9 @@ class FaultRefused(Exception):
 class Injection:
     """The faults of a cloud's hosts."""
 
-    def __init__(self, hosts: Mapping[str, Host], audit: Audit) -> None:
+    def __init__(self, hosts: Mapping[str, Host], audit: Audit, release: Callable[[Host], None]) -> None:
         self._hosts = hosts
+        self._release = release
         self._audit = audit
         self._faults = Faults()
         self._firing: set[asyncio.Task[None]] = set()

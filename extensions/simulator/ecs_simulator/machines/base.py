@@ -92,3 +92,7 @@ class Machine(ABC):
     @abstractmethod
     async def cut_power(self) -> None:
         """End everything on the machine at once."""
+
+    @abstractmethod
+    async def discard(self) -> None:
+        """Forget everything that is kept of the machine, which is down."""

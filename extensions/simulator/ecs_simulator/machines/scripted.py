@@ -92,6 +92,9 @@ class ScriptedMachine(base.Machine):
     async def cut_power(self) -> None:
         self._go_down(PowerAction.POWER_OFF)
 
+    async def discard(self) -> None:
+        self._seen.clear()
+
     def _go_down(self, action: PowerAction) -> None:
         if not self._up:
             return
