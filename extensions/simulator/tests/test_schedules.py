@@ -194,6 +194,16 @@ async def test_a_command_runs_at_the_next_start_or_at_every(call: Caller, clock:
     assert len(call.events("command_start")) == 3
 
 
+async def test_a_released_instance_has_no_schedule(call: Caller, clock: ManualClock) -> None:
+    period, start = await send(call, frequency="rate(1m)"), await send(call, repeat_mode="NextRebootOnly")
+    await clock.advance(61)
+    call.simulator.cloud.release(call.simulator.cloud.hosts[WEB])
+    await clock.advance(120)
+    assert await status(call, period) == ("Success", 1)
+    assert await status(call, start) == ("Error", 0)
+    assert len(call.events("command_start")) == 1
+
+
 async def test_restarts_through_the_api_may_not_count(tmp_path: Path, clock: ManualClock) -> None:
     fleet = make_fleet(*INSTANCES, settings={"api_restart_runs_reboot_commands": False})
     async with serving(fleet, tmp_path, machine="scripted", clock=clock) as call:

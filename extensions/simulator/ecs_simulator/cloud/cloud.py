@@ -89,6 +89,7 @@ class Cloud:
         if self.hosts.pop(host.instance.id, None):
             for task in self._open_tasks(host):
                 self._finish(task, "Error", error_code, "the instance is gone")
+            self.schedules.released(host.instance.id)
             self.events.released(host.instance.id)
             leaving = asyncio.ensure_future(host.discard())
             self._leaving.add(leaving)

@@ -102,7 +102,16 @@ class Schedules:
             began = invocation.runs.get(instance_id)
             invocation.standing[instance_id] = "Terminated" if began else "Cancelled"
             invocation.tasks[instance_id].stopped = self._clock.time()
-        timer = self._timers.pop((invocation.id, instance_id), None)
+        self._end_timer(invocation.id, instance_id)
+
+    def released(self, instance_id: str) -> None:
+        """An instance is gone: what ran on it last is what remains."""
+        for invocation in self._invocations.values():
+            invocation.standing.pop(instance_id, None)
+            self._end_timer(invocation.id, instance_id)
+
+    def _end_timer(self, invoke_id: str, instance_id: str) -> None:
+        timer = self._timers.pop((invoke_id, instance_id), None)
         if timer:
             timer.cancel()
 
