@@ -12,7 +12,7 @@ from ecs_simulator.api.actions import ACTIONS
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
-from ecs_simulator.gateway.control import FAULTS_PATH, Control
+from ecs_simulator.gateway.control import Control
 from ecs_simulator.gateway.signature import parse_authorization, sign
 
 VERSION = "2014-05-26"
@@ -26,13 +26,14 @@ class Gateway:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._secrets = {key.id: key.secret for key in cloud.fleet.access_keys}
+        self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses when ``port`` is 0."""
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
-        application.router.add_post(FAULTS_PATH, Control(self._cloud).add_fault)
+        self._control.add_routes(application.router)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
@@ -43,6 +44,7 @@ class Gateway:
         return bound
 
     async def close(self) -> None:
+        self._control.close()
         if self._runner:
             await self._runner.cleanup()
 
