@@ -92,3 +92,10 @@ def test_a_failed_step_is_named_with_its_log() -> None:
     decision = decide(result(exit_code=1), trailer("failed", reason="step x failed"), first=True)
     assert decision.failure
     assert decision.failure.info == "It failed: step x failed. The log on the host is /log."
+    assert decision.failure.kind == "script"
+
+
+def test_the_host_says_whose_fault_it_is() -> None:
+    decision = decide(result(exit_code=1), trailer("failed", blame="timeout"), first=True)
+    assert decision.failure
+    assert decision.failure.kind == "timeout"

@@ -370,7 +370,9 @@ def test_a_guard_added_to_an_interrupted_step_helps(host: HostUnderTest) -> None
     kill_everything(host)
     first.communicate()
     Path(f"{host.trace}.go").touch()
-    assert host.continue_(step("slow", slow)).said == (1, "failed")
+    answer = host.continue_(step("slow", slow))
+    assert answer.said == (1, "failed")
+    assert answer.trailer.blame == "lost"
     assert host.continue_(step("slow", slow, unless="exit 1")).said == (0, "done")
 
 
@@ -401,8 +403,33 @@ def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(host: Host
     script = f"sleep 1{marker} & (sleep 2{marker} & wait) & wait"
     answer = host.continue_(step("slow", script, timeout_s=1))
     assert answer.said == (1, "failed")
+    assert answer.trailer.blame == "timeout"
     until(lambda: not processes_with(f"sleep 1{marker}") and not processes_with(f"sleep 2{marker}"))
     # Nothing of the watch is left either.
+    assert not processes_with(str(host.base))
+
+
+def test_a_step_without_keeper_and_watch_has_no_more_time_than_any(host: HostUnderTest) -> None:
+    """Its keeper was killed before it had a watch: the next one ends it when its time is over."""
+    host.runner_text = host.runner_text.replace("\nwatch_step() {\n", "\nwatch_step() {\n  exit\n")
+    slow = step("slow", "echo started >> $TRACE; sleep 600", timeout_s=600, rerun="yes")
+    first = host.start(slow)
+    until(lambda: host.traced == ["started"])
+    for pid in processes_with(f"keep {host.run}"):
+        kill(pid)
+    first.communicate()
+    answer = host.continue_(slow)
+    assert answer.said == (75, "pending")
+    assert answer.trailer.reason == "step slow still runs"
+    assert 500 < answer.trailer.wait_s <= 600
+    record = host.run / "steps" / "slow" / "started"
+    *who, uptime = record.read_text(encoding="utf-8").split()
+    record.write_text(" ".join([*who, str(int(uptime) - 600)]), encoding="utf-8")
+    answer = host.continue_(slow)
+    assert answer.said == (1, "failed")
+    assert answer.trailer.blame == "timeout"
+    assert answer.trailer.reason == "step slow failed (no end within 600 s), attempt 1 of 1"
+    assert host.traced == ["started"]
     assert not processes_with(str(host.base))
 
 

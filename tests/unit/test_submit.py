@@ -7,11 +7,9 @@ import base64
 from collections.abc import Sequence
 
 import pytest
-from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import (
-    Command,
-    check_instance_ids,
-)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import Command
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import submit
+from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.ids import check_ecs_ids, check_instance_ids
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
@@ -171,3 +169,12 @@ def test_bad_lists_of_ids_are_refused(given_ids: list[str], words: str) -> None:
     with pytest.raises(BadInput) as caught:
         check_instance_ids(given_ids)
     assert words in str(caught.value)
+
+
+def test_managed_instances_are_refused_where_only_ecs_instances_will_do() -> None:
+    given_ids = ["i-1", "mi-1"]
+    assert check_instance_ids(given_ids) == given_ids
+    assert check_ecs_ids(["i-1"], "") == ["i-1"]
+    with pytest.raises(BadInput) as caught:
+        check_ecs_ids(given_ids, "Do that instead.")
+    assert str(caught.value) == "mi-1 is a managed instance, not an ECS instance. Do that instead."

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.failures import classify
-from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.results import (
-    failure_sentence,
-    result_of_task,
-    summarize,
-)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.results import result_of_task
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.run import wait_for_invocations
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.submit import Invocation
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.wait import wait_for
+from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.outcome import failure_sentence, summarize
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow, TaskRow
 from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline

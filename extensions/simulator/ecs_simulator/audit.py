@@ -20,6 +20,9 @@ MachineEvent = Literal[
     "agent_online",
     "report_lost",
     "syslog",
+    "created",
+    "released",
+    "system_event",
 ]
 MACHINE_EVENTS: tuple[str, ...] = get_args(MachineEvent)
 

@@ -6,6 +6,7 @@ hours in moments.
 """
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import time
@@ -100,6 +101,14 @@ class ManualClock:
 def iso(timestamp: float) -> str:
     """A time as the ECS API prints it: ``2026-11-22T01:02:03Z``."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_iso(text: str) -> float | None:
+    """A time as callers of the ECS API write it, with seconds or without; None when it is none."""
+    for pattern in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, pattern).replace(tzinfo=UTC).timestamp()
+    return None
 
 
 def iso_milliseconds(timestamp: float) -> str:

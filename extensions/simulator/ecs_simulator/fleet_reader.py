@@ -3,7 +3,7 @@
 
 import difflib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NoReturn
 
 from ecs_simulator.errors import FleetError
@@ -12,6 +12,7 @@ _MISSING = object()
 _KINDS = {
     bool: "true or false",
     date: "a date",
+    datetime: "a time",
     dict: "a mapping",
     float: "a number",
     int: "a whole number",

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from alibabacloud_ecs20140526 import models
 from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.models import Config
 from ecs_simulator.fleet import Fleet, parse_fleet
 from ecs_simulator.simulator import Simulator
@@ -118,6 +120,14 @@ class Caller:
         """The requests of an action in the audit log."""
         lines = [json.loads(line) for line in self._audit_log.read_text(encoding="utf-8").splitlines()]
         return [line for line in lines if line["kind"] == "api" and line["action"] == action]
+
+
+async def refused(call: Caller, action: str, **parameters: Any) -> tuple[int, str]:
+    """Status and code of the error that an action answers with; it always has a request id."""
+    with pytest.raises(AlibabaCloudException) as caught:
+        await call(action, **parameters)
+    assert len(caught.value.request_id) == 36
+    return caught.value.status_code, caught.value.code
 
 
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:

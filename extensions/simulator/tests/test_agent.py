@@ -40,6 +40,9 @@ class Log:
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
         self.add(f"failed {error_code}", task)
 
+    def invalid(self, task: Task, error_code: str, error_info: str) -> None:
+        self.add(f"invalid {error_code}", task)
+
     def stopped(self, task: Task) -> None:
         self.add("stopped", task)
 

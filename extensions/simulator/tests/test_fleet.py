@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading fleet files, and refusing what is wrong in them with one sentence."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet import load_fleet, parse_fleet
+from ecs_simulator.fleet_callers import Throttle
 from ecs_simulator.fleet_faults import After, Fault
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,9 @@ FLEET = """
 seed: 1
 account_id: "1000000000000001"
 access_keys:
-  - {id: demo, secret: demo-secret}
+  - {id: demo, secret: demo-secret, allow: ["ecs:Describe*"]}
+roles: [{name: patcher}]
+throttling: {RunCommand: {per_second: 5}}
 regions:
   cn-hangzhou:
     instances:
@@ -45,6 +49,9 @@ def test_a_fleet_is_read(tmp_path: Path) -> None:
     assert [update.restart for update in web.updates] == [True, False]
     assert (db.id, db.agent.version, db.agent.running) == ("i-bp1fleetdb0000000001", "2.2.3.250", False)
     assert (win.os, win.machine) == ("windows", "scripted")
+    assert [key.allow for key in fleet.access_keys] == [("ecs:Describe*",)]
+    assert [role.allow for role in fleet.roles] == [("*",)]
+    assert fleet.throttling == {"RunCommand": Throttle(per_second=5.0)}
     assert fleet.faults == (Fault(fleet.instances[2].id, "agent_offline", After("command_start"), 1, 3.0),)
 
 
@@ -56,6 +63,7 @@ def test_ids_follow_the_seed(tmp_path: Path) -> None:
     assert first.instances[0].id != other.instances[0].id
 
 
+REBOOT = "{type: SystemMaintenance.Reboot"
 FIRST = "regions.cn-hangzhou.instances[0]"
 
 
@@ -93,7 +101,18 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         (FLEET, "- a list", "fleet.yml: the fleet file must be a mapping, and is a list"),
         (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
         ("seed: 1", "seed: [", "is not YAML"),
-        ("access_keys:\n  - {id: demo, secret: demo-secret}", "", "access_keys must hold at least one key"),
+        (
+            'access_keys:\n  - {id: demo, secret: demo-secret, allow: ["ecs:Describe*"]}',
+            "",
+            "access_keys must hold at least one key",
+        ),
+        ("ecs:Describe*", "Describe", "access_keys[0].allow must hold actions such as ecs:RunCommand, ecs:Describe*"),
+        ("allow: [", "alow: [", "access_keys[0].alow is not a known key; did you mean 'allow'?"),
+        ("{name: patcher}", "{name: a/b}", "roles[0].name must be 1 to 64 letters, digits, dots or hyphens, not 'a/b'"),
+        ("per_second: 5", "per_secnd: 5", "throttling.RunCommand.per_secnd is not a known key; did you mean"),
+        ("per_second: 5", "per_second: 0", "throttling.RunCommand needs per_second or api_per_second, above 0"),
+        ("per_second: 5", "per_second: -1", "throttling.RunCommand.per_second must be above 0"),
+        ("RunCommand: {", "Run*: {", "throttling.Run* must be the name of an action, or *"),
         ("agent_offline", "agent_offlin", "not 'agent_offlin'; did you mean 'agent_offline'?"),
         ("after: command_start", "after: comand_start", "not 'comand_start'; did you mean 'command_start'?"),
         ("after: command_start", "after: {sylog: x}", "faults[0].after.syslog is needed and missing"),
@@ -113,6 +132,16 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         ("{instance: web-03}", "{instance: web-3}", "is 'web-3', and no instance has that name or id; did you mean"),
         ("{instance: web-03}", "{instance: web-03, zone: x}", "faults[0].on.zone is not a known key"),
         ("{instance: web-03}", "web-03", "faults[0].on must be a mapping, and is text"),
+        ("boot_s: 2", "events: [{type: Nap}]", f"{FIRST}.events[0].type must be one of SystemMaintenance.Reboot"),
+        ("boot_s: 2", f"events: [{REBOOT}, status: Due}}]", "events[0].status must be one of Inquiring, Scheduled"),
+        ("boot_s: 2", f"events: [{REBOOT}, in_s: -1}}]", f"{FIRST}.events[0].in_s must be at least 0"),
+        ("boot_s: 2", f"events: [{REBOOT}, in_s: 1, not_before: x}}]", "in_s and not_before say the same thing"),
+        ("boot_s: 2", f"events: [{REBOOT}, not_before: noon}}]", "not_before must be a time such as 2026-12-01T02:00"),
+        ("boot_s: 2", f"events: [{REBOOT}, not_before: 7}}]", "not_before must be a time, and YAML reads it as a"),
+        ("boot_s: 2", "lock: rusty", f"{FIRST}.lock must be one of none, security, financial, not 'rusty'"),
+        ("count: 4", "id: mi-hz0testmanaged1", f"{FIRST}.id must be i- and 8 to 30 lower case letters or digits"),
+        ("count: 4", "id: i-bp1testmanaged1, managed: true", f"{FIRST}.id must be mi- and 8 to 30 lower case"),
+        ("count: 4", "managed: true, status: Stopped", f"{FIRST}.status is that of an ECS instance: a managed"),
         ("web-{n:02d}", "web-{m}", "may only hold {n} or {n:02d}"),
     ],
 )
@@ -127,6 +156,13 @@ def test_what_is_wrong_is_said(tmp_path: Path, old: str, new: str, sentence: str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("when", ["2026-12-01T02:00:00Z", "'2026-12-01T02:00:00Z'", "2026-12-01 02:00:00"])
+def test_a_time_may_be_quoted_or_not(tmp_path: Path, when: str) -> None:
+    text = FLEET.replace("boot_s: 2", f"events: [{REBOOT}, not_before: {when}}}]")
+    event = load_fleet(write(tmp_path, text)).instances[0].events[0]
+    assert event.not_before == datetime(2026, 12, 1, 2, tzinfo=UTC).timestamp()
+
+
 @pytest.mark.parametrize("updates", ["", "updates: , ", "updates: [], "])
 def test_a_machine_has_a_package_manager_unless_told_otherwise(tmp_path: Path, updates: str) -> None:
     text = "{access_keys: [{id: demo, secret: x}], regions: {here: {instances: [{%sname: a}, {name: b, dnf: false}]}}}"
@@ -139,7 +175,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
-KEYS = st.sampled_from(["seed", "account_id", "access_keys", "regions", "settings", "faults", "other"])
+KEYS = st.sampled_from(
+    ["seed", "account_id", "access_keys", "roles", "throttling", "regions", "settings", "faults", "other"]
+)
 
 
 @given(st.dictionaries(KEYS, JSON) | JSON)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -62,15 +61,3 @@ class Command:
                     f"The tag {key!r} is too long: keys have 1 to {limits.TAG_KEY_CHARACTERS} characters, "
                     f"values at most {limits.TAG_VALUE_CHARACTERS}."
                 )
-
-
-def check_instance_ids(instance_ids: list[str]) -> list[str]:
-    """The ids, or :class:`BadInput` when there are none or one is there twice."""
-    if not instance_ids:
-        raise BadInput("instance_ids is empty: nothing to do.")
-    for instance_id, times in Counter(instance_ids).items():
-        if not instance_id or instance_id != instance_id.strip():
-            raise BadInput(f"{instance_id!r} in instance_ids is not an instance id.")
-        if times > 1:
-            raise BadInput(f"{instance_id} is in instance_ids more than once.")
-    return instance_ids

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._instances.failure import Failure
+from .._instances.ids import check_instance_ids
+from .._instances.outcome import failure_sentence, summarize
 from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._sdk.limits import DELIVERY_S
 from .._waiting import Clock, Deadline
-from .command import Command, check_instance_ids
+from .command import Command
 from .fitness import find_unfit
-from .results import Result, failure_sentence, result_of_failure, summarize
+from .results import Result, result_of_failure
 from .submit import CommandApi, Invocation, submit
 from .wait import find_invocation, wait_for
 

@@ -49,7 +49,7 @@ def decide(result: Mapping[str, Any], trailer: Trailer | None, *, first: bool) -
     if trailer.state == "done":
         return Decision(Move.DONE)
     if trailer.state == "failed":
-        return Decision(Move.FAILED, Failure("script", _sentence("It failed", trailer) + _last_line(result)))
+        return Decision(Move.FAILED, Failure(trailer.blame, _sentence("It failed", trailer) + _last_line(result)))
     # What another delivery was told holds for that delivery's time and request, not for ours.
     if not trailer.replayed:
         if trailer.state == "refused":

@@ -20,9 +20,9 @@ class Trailer:
     """What the host says of its run.
 
     ``state`` is done, restart, failed, pending, busy, late or refused. ``again`` means that the restart was asked for
-    before in this boot, ``wait_s`` for how long such a restart may still come, ``replayed`` that another delivery's
-    keeper said all this, ``whole`` that it comes from a keeper, who has read all the records, and not from a runner
-    that could not start one.
+    before in this boot, ``wait_s`` for how long a restart may still come or a step without a keeper may still work,
+    ``blame`` the kind of a failure, ``replayed`` that another delivery's keeper said all this, ``whole`` that it comes
+    from a keeper, who has read all the records, and not from a runner that could not start one.
     """
 
     run_id: str
@@ -33,6 +33,7 @@ class Trailer:
     log: str
     again: bool = False
     wait_s: int = 0
+    blame: str = "script"
     changed: bool = False
     replayed: bool = False
     whole: bool = True
@@ -80,6 +81,7 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         log=words.get("log", ""),
         again=words.get("again") == "yes",
         wait_s=int(words.get("wait") or 0),
+        blame=words.get("blame", "script"),
         changed=words.get("changed") == "yes",
         replayed=words.get("replayed") == "yes",
         whole="for" in words,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._cloud_assistant.submit import CommandApi
 from .._instances.describe import glance, look
 from .._instances.failure import Failure, failure_of
+from .._instances.outcome import fate
 from .._instances.power import PowerApi, reboot
 from .._progress import Progress, count, duration
 from .._sdk.errors import CloudError
@@ -72,14 +73,7 @@ def reboot_and_prove(
 
 def result_of_receipt(region_id: str, receipt: Receipt, failure: Failure | None) -> dict[str, Any]:
     """The result for one instance."""
-    return {
-        "region_id": region_id,
-        "ok": failure is None,
-        "failure": failure.kind if failure else None,
-        "error_code": (failure.code or None) if failure else None,
-        "error_info": failure.info if failure else None,
-        "receipt": receipt.as_dict(),
-    }
+    return {"region_id": region_id, **fate(failure), "receipt": receipt.as_dict()}
 
 
 def _refused(answer: Failure | None) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._cloud_assistant.command import check_instance_ids
 from .._cloud_assistant.fitness import find_unfit
-from .._cloud_assistant.results import failure_sentence, summarize
+from .._instances.ids import check_ecs_ids
+from .._instances.outcome import failure_sentence, summarize
 from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._waiting import Clock
@@ -29,7 +29,7 @@ def reboot_instances(
     progress: Progress,
 ) -> dict[str, Any]:
     """Restart instances and prove it; with ``dry``, only say which are unfit."""
-    check_instance_ids(instance_ids)
+    check_ecs_ids(instance_ids, "RebootInstances has no power over it: let a command restart it from inside.")
     if timeout_s < 1:
         raise BadInput("timeout must be at least 1 second.")
     api = connect()

@@ -20,7 +20,7 @@
 #   RUN/summary              what the last keeper has to say to people
 #   RUN/trailer              what the last keeper has to say to the controller
 #   RUN/overdue.PID          the step with this leader is being ended, because its time is over
-#   RUN/steps/NAME/started   boot, pid, start, content, attempt: written by the step itself just before it begins
+#   RUN/steps/NAME/started   boot, pid, start, content, attempt, uptime: written by the step itself just before it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
 #   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at; content: never starts again in this run
 #   RUN/restart_wanted       reason: a step that has finished wants a restart, which is not asked for yet
@@ -173,6 +173,7 @@ keep() {
   read_request "$delivery"
   boot=$(boot_id)
   failed_step=
+  blame=script
   evidence=
   stale=
   again=no
@@ -288,9 +289,7 @@ work_on() {
   while :; do
     in_time || end_with late "before attempt $((attempt + 1)) of step $name"
     run_step && break
-    if [ "$attempt" -ge "$attempts" ]; then
-      fail_step "failed ($status), attempt $attempt of $attempts"
-    fi
+    give_up_after_last_attempt
   done
   # Before the step counts as finished, or a power cut in between would lose the wish.
   [ "$wants_restart" = no ] || keep_record "$run/restart_wanted" "step:$name"
@@ -300,17 +299,28 @@ work_on() {
 
 # The records say that the step began, and not that it finished.
 look_at_started_step() {
-  read -r started_boot pid start started_content attempt <"$records/started"
+  read -r started_boot pid start started_content attempt started_uptime <"$records/started"
   if [ -s "$records/failed" ]; then
     # It ended, and failed: it may be tried anew, and may have been mended meanwhile.
     attempt=0
   elif [ "$started_boot" = "$boot" ] && session_lives "$pid" "$start"; then
-    end_with pending "step $name still runs"
+    outlive_keeper
   elif [ "$started_content" != "$(content)" ]; then
     end_with refused "step $name has changed since it began"
   elif [ "$rerun" != yes ] && [ ! -f "$step/unless" ]; then
+    blame=lost
     fail_step "was interrupted, and has neither a guard (unless) nor rerun: look how far it came"
   fi
+}
+
+# The step is at work, and its keeper was killed, perhaps before there was a watch over it: its time is as long as ever.
+outlive_keeper() {
+  wait_s=$((started_uptime + timeout_s - $(uptime_s)))
+  [ "$wait_s" -le 0 ] || end_with pending "step $name still runs"
+  wait_s=0
+  status="no end within $timeout_s s"
+  end_failed_attempt "$pid"
+  give_up_after_last_attempt
 }
 
 guard_says_done() {
@@ -349,13 +359,25 @@ run_step() {
     fi
     ;;
   *)
-    # A leader that was killed may leave others at work: they must not meet the next attempt.
-    [ -z "$(session_members "$leader")" ] || end_session "$leader"
-    keep_record "$records/failed" "$attempt $status"
-    log_line "step $name: attempt $attempt failed ($status)"
+    end_failed_attempt "$leader"
     return 1
     ;;
   esac
+}
+
+# A leader that was killed may leave others at work: they must not meet the next attempt.
+end_failed_attempt() {
+  [ -z "$(session_members "$1")" ] || end_session "$1"
+  keep_record "$records/failed" "$attempt $status"
+  log_line "step $name: attempt $attempt failed ($status)"
+}
+
+give_up_after_last_attempt() {
+  [ "$attempt" -ge "$attempts" ] || return 0
+  case "$status" in
+  'no end within'*) blame=timeout ;;
+  esac
+  fail_step "failed ($status), attempt $attempt of $attempts"
 }
 
 # Wait for the leader of a session, but no longer than so many seconds. Sets status.
@@ -492,7 +514,7 @@ end_with() {
   done
   trailer=$(
     trailer_start "$1" "$method"
-    printf ' again=%s wait=%s reason=%s log=%s' "$again" "$wait_s" "$(word "$2")" "$run/log"
+    printf ' again=%s wait=%s blame=%s reason=%s log=%s' "$again" "$wait_s" "$blame" "$(word "$2")" "$run/log"
     printf ' for=%s changed=%s steps=%s' "${delivery##*/}" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
@@ -511,7 +533,7 @@ lead() {
   run=$1
   step=$2
   read_step
-  record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3" || exit 79
+  record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3 $(uptime_s)" || exit 79
   exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
@@ -672,7 +694,9 @@ content() {
 
 # A record that what follows depends on: without it the keeper stops.
 keep_record() {
-  record "$1" "$2" || end_with failed "cannot write $1"
+  record "$1" "$2" && return 0
+  blame=instance
+  end_with failed "cannot write $1"
 }
 
 # Write a record whole or not at all.

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
-from ecs_simulator.agent.task import Task
+from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Settings
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script, ScriptExists
@@ -45,6 +45,8 @@ class Reports(Protocol):
     def timed_out(self, task: Task, tail: bytes, dropped: int) -> None: ...
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None: ...
+
+    def invalid(self, task: Task, error_code: str, error_info: str) -> None: ...
 
     def stopped(self, task: Task) -> None: ...
 
@@ -93,6 +95,10 @@ class Agent:
             job = self._jobs[id_] = asyncio.ensure_future(self._work(task))
             job.add_done_callback(lambda job: self._jobs.pop(id_))
 
+    def has(self, invocation_id: str) -> bool:
+        """Whether a task of that invocation runs or waits for a worker."""
+        return invocation_id in self._jobs
+
     def stop(self, task: Task) -> None:
         """Acknowledge the stop, then kill the direct child; a queued command still runs later, unreported."""
         self._stopped.add(task.invocation_id)
@@ -113,10 +119,15 @@ class Agent:
 
     async def _run(self, task: Task) -> None:
         command = task.command
+        if command.container_id or command.container_name:
+            # Its machines have no container runtime to connect to.
+            await self._report(task, lambda: self._reports.invalid(task, *_no_containers(command)))
+            return
         prefix = f"{command.name}-" if command.name else ""
         name = f"{prefix}{task.invocation_id}{_SUFFIXES[command.type]}".replace("/", "_")
         try:
-            process = await self._machine.start(Script(name, command.content, command.working_dir))
+            repeats = command.repeat in REPEATING
+            process = await self._machine.start(Script(name, command.content, command.working_dir, repeats=repeats))
         except ScriptExists as error:
             text = str(error)
             await self._report(task, lambda: self._reports.failed(task, "ScriptFileExisted", text))
@@ -215,3 +226,9 @@ class Agent:
         if command:
             await self._clock.sleep(POWER_DELAY_S)
             await self._machine.run(command)
+
+
+def _no_containers(command: Command) -> tuple[str, str]:
+    """What the agent says where it finds no container runtime: the parameter and a sentence."""
+    parameter = "containerId" if command.container_id else "containerName"
+    return "ContainerConnectFailed", f"{parameter}: Failed to connect to container runtime"

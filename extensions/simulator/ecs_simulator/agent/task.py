@@ -5,16 +5,22 @@ Statuses are those of the SDK's docstrings: DescribeInvocations (request and res
 DescribeInvocationResults.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 FAILED_STATUSES = frozenset({"Invalid", "Aborted", "Failed", "Timeout", "Error"})
 STOPPED_STATUSES = frozenset({"Cancelled", "Terminated"})
 FINAL_STATUSES = FAILED_STATUSES | STOPPED_STATUSES | {"Success"}
+# Modes of repetition with which a command may run more than once on an instance.
+REPEATING = frozenset({"Period", "EveryReboot"})
 
 
 @dataclass(frozen=True)
 class Command:
-    """A script as RunCommand takes it; ``content`` is decoded."""
+    """A script as RunCommand takes it, with how to run it; ``content`` is decoded.
+
+    What an agent gets (:attr:`Task.command`) has its parameters filled in, and no username where that is root.
+    """
 
     id: str
     type: str
@@ -24,6 +30,17 @@ class Command:
     description: str = ""
     working_dir: str = ""
     username: str = ""
+    windows_password_name: str = ""
+    termination_mode: str = "Process"
+    launcher: str = ""
+    container_id: str = ""
+    container_name: str = ""
+    enable_parameter: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The custom parameters that were passed in."""
+    repeat: str = "Once"
+    """Once, Period, NextRebootOnly, EveryReboot or DryRun: the RepeatMode."""
+    frequency: str = ""
 
 
 @dataclass
@@ -51,13 +68,13 @@ class Task:
     def final(self) -> bool:
         return self.status in FINAL_STATUSES
 
-    @property
-    def record_status(self) -> str:
-        """The status in the words of the older InvokeRecordStatus."""
-        if self.status in STOPPED_STATUSES:
-            return "Stopped"
-        if self.status in ("Success", "Failed"):
-            return "Finished"
-        if self.status in FAILED_STATUSES:
-            return "Failed"
-        return "Stopping" if self.status == "Stopping" else "Running"
+
+def record_status(status: str) -> str:
+    """A status on an instance in the words of the older InvokeRecordStatus."""
+    if status in STOPPED_STATUSES:
+        return "Stopped"
+    if status in ("Success", "Failed"):
+        return "Finished"
+    if status in FAILED_STATUSES:
+        return "Failed"
+    return "Stopping" if status == "Stopping" else "Running"

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which function serves which action."""
+"""Which function serves which action of which product."""
 
 from collections.abc import Callable
 from typing import Any
 
-from ecs_simulator.api import assistant, commands, instances, invocations, power, regions
+from ecs_simulator.api import (
+    activations,
+    assistant,
+    commands,
+    instances,
+    invocations,
+    lifecycle,
+    managed_instances,
+    power,
+    regions,
+    sts,
+    system_events,
+    tags,
+)
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 
@@ -20,9 +33,28 @@ ACTIONS: dict[str, Action] = {
     "DescribeRegions": _anonymous(regions.describe_regions),
     "DescribeInstances": _anonymous(instances.describe_instances),
     "DescribeInstanceStatus": _anonymous(instances.describe_instance_status),
+    "DescribeInstancesFullStatus": _anonymous(system_events.describe_instances_full_status),
+    "DescribeInstanceHistoryEvents": _anonymous(system_events.describe_instance_history_events),
+    "CreateSimulatedSystemEvents": _anonymous(system_events.create_simulated_system_events),
+    "AcceptInquiredSystemEvent": _anonymous(system_events.accept_inquired_system_event),
+    "TagResources": _anonymous(tags.tag_resources),
+    "UntagResources": _anonymous(tags.untag_resources),
+    "ListTagResources": _anonymous(tags.list_tag_resources),
     "RebootInstance": _anonymous(power.reboot_instance),
     "RebootInstances": _anonymous(power.reboot_instances),
+    "RunInstances": lifecycle.run_instances,
+    "DeleteInstance": _anonymous(lifecycle.delete_instance),
+    "DeleteInstances": lifecycle.delete_instances,
+    "CreateActivation": activations.create_activation,
+    "DescribeActivations": _anonymous(activations.describe_activations),
+    "DisableActivation": _anonymous(activations.disable_activation),
+    "DeleteActivation": _anonymous(activations.delete_activation),
+    "DescribeManagedInstances": _anonymous(managed_instances.describe_managed_instances),
+    "ModifyManagedInstance": _anonymous(managed_instances.modify_managed_instance),
+    "DeregisterManagedInstance": managed_instances.deregister_managed_instance,
+    "StopInstance": _anonymous(power.stop_instance),
     "StopInstances": _anonymous(power.stop_instances),
+    "StartInstance": _anonymous(power.start_instance),
     "StartInstances": _anonymous(power.start_instances),
     "DescribeCloudAssistantStatus": _anonymous(assistant.describe_cloud_assistant_status),
     "RunCommand": commands.run_command,
@@ -30,3 +62,11 @@ ACTIONS: dict[str, Action] = {
     "DescribeInvocations": _anonymous(invocations.describe_invocations),
     "DescribeInvocationResults": _anonymous(invocations.describe_invocation_results),
 }
+
+STS_ACTIONS: dict[str, Action] = {
+    "AssumeRole": _anonymous(sts.assume_role),
+    "GetCallerIdentity": lambda cloud, parameters, caller: sts.get_caller_identity(cloud, caller),
+}
+
+# Product, as RAM names it, and actions of each version of an API; all share one endpoint.
+PRODUCTS = {"2014-05-26": ("ecs", ACTIONS), "2015-04-01": ("sts", STS_ACTIONS)}

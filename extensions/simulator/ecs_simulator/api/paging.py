@@ -23,6 +23,7 @@ class Page:
     size: int
     number: int
     total: int
+    by_token: bool = False
 
     def cut(self, rows: Sequence[T]) -> Sequence[T]:
         return rows[self.offset : self.offset + self.size]
@@ -37,14 +38,19 @@ class Page:
         }
 
 
-def read_page(parameters: Parameters, total: int, *, maximum: int) -> Page:
-    """The page that a request asks for; 10 rows unless it says otherwise, never more than ``maximum``."""
+def read_page(
+    parameters: Parameters, total: int, *, maximum: int, minimum: int = 1, default: int = DEFAULT_PAGE
+) -> Page:
+    """The page that a request asks for; ``default`` rows unless it says otherwise.
+
+    A MaxResults below ``minimum`` or above ``maximum`` is that; a PageSize above ``maximum`` is refused.
+    """
     token = parameters.text("NextToken")
     if token or parameters.text("MaxResults"):
-        size = min(max(parameters.number("MaxResults", DEFAULT_PAGE), 1), maximum)
+        size = min(max(parameters.number("MaxResults", default), minimum), maximum)
         offset = _offset(token) if token else 0
-        return Page(offset, size, offset // size + 1, total)
-    size = parameters.number("PageSize", DEFAULT_PAGE)
+        return Page(offset, size, offset // size + 1, total, by_token=True)
+    size = parameters.number("PageSize", default)
     number = parameters.number("PageNumber", 1)
     if not 1 <= size <= maximum:
         raise invalid("PageSize")

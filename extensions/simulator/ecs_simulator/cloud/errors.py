@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one exception that becomes an error response."""
 
+from typing import Any
+
 
 class ApiError(Exception):
-    """An API error: HTTP status, Alibaba's error code and message."""
+    """An API error: HTTP status, Alibaba's error code and message, more fields of the body and HTTP headers."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: dict[str, str] | None = None, **fields: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.headers = headers or {}
+        self.fields = fields
 
 
 def missing(parameter: str) -> ApiError:

@@ -56,6 +56,8 @@ class Host:
         self._agent_wanted = instance.spec.agent.running
         self._fetch_reason = Fetch.COLD_START
         self.up = False
+        self.down_cause = ""
+        """Why the machine went down last."""
         self._asked: _Asked | None = None
         """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
@@ -85,13 +87,34 @@ class Host:
         self.instance.status = "Starting"
         self._boot_later(show_status=True)
 
+    def create(self) -> None:
+        """RunInstances: up for the first time after the boot time."""
+        self.instance.status = "Pending"
+        self._audit.machine(self.instance.id, "created")
+        self._boot_later(show_status=True)
+
     def restart(self, *, force: bool) -> None:
         """RebootInstances: through the guest, or by a power cut."""
-        self._take_down(PowerAction.RESTART, force)
+        self._take_down(PowerAction.RESTART, "api_forced" if force else "api", force)
 
     def stop(self, *, force: bool) -> None:
         """StopInstances."""
-        self._take_down(PowerAction.POWER_OFF, force)
+        self._take_down(PowerAction.POWER_OFF, "api_forced" if force else "api", force)
+
+    def maintain(self, action: PowerAction) -> None:
+        """A system event takes the instance down, whatever its guest does."""
+        self._take_down(action, "system_event", force=True)
+
+    async def stopped(self) -> None:
+        """Return once what was asked last has taken the machine down."""
+        if self._asking:
+            await self._asking
+
+    async def discard(self) -> None:
+        """The instance is released: its machine and the machine's files are gone."""
+        await self.close()
+        await self.machine.discard()
+        self._audit.machine(self.instance.id, "released")
 
     async def lose_power(self) -> None:
         """The machine is dead at once, and comes back by itself, unless it was being stopped."""
@@ -153,9 +176,9 @@ class Host:
         self._audit.machine(self.instance.id, "agent_online")
         self._fetch()
 
-    def _take_down(self, action: PowerAction, force: bool) -> None:
+    def _take_down(self, action: PowerAction, cause: str, force: bool) -> None:
         self.instance.status = "Stopping"
-        self._asked = _Asked(action, "api_forced" if force else "api", shows=True)
+        self._asked = _Asked(action, cause, shows=True)
         if self.up:
             down = self.machine.cut_power() if force else self.machine.shut_down(action)
             self._asking = asyncio.ensure_future(_until_gone(down))
@@ -169,6 +192,7 @@ class Host:
         self._end_agent()
         asked = self._asked or _Asked(action, "guest", self._settings.guest_restart_shows_in_status)
         self._asked = None
+        self.down_cause = asked.cause
         self._audit.machine(self.instance.id, "shutdown", cause=asked.cause, action=asked.action.value)
         if asked.action is PowerAction.RESTART:
             if asked.shows:

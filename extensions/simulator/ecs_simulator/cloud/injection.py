@@ -3,7 +3,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
 from ecs_simulator.audit import Audit
@@ -19,8 +19,9 @@ class FaultRefused(Exception):
 class Injection:
     """The faults of a cloud's hosts."""
 
-    def __init__(self, hosts: Mapping[str, Host], audit: Audit) -> None:
+    def __init__(self, hosts: Mapping[str, Host], audit: Audit, release: Callable[[Host], None]) -> None:
         self._hosts = hosts
+        self._release = release
         self._audit = audit
         self._faults = Faults()
         self._firing: set[asyncio.Task[None]] = set()
@@ -59,12 +60,12 @@ class Injection:
             await self._fire(fault)
 
     async def _fire(self, fault: Fault) -> None:
-        host = self._hosts[fault.instance_id]
-        refusal = _refusal(host, fault)
+        host = self._hosts.get(fault.instance_id)
+        refusal = _refusal(host, fault) if host else f"{fault.instance_id} has been released"
         more = {"refused": refusal} if refusal else {}
         after = asdict(fault.after) if fault.after else None
         self._audit.fault(fault.instance_id, fault.name, after=after, seconds=fault.seconds, **more)
-        if refusal:
+        if refusal or not host:
             raise FaultRefused(refusal)
         match fault.name:
             case "agent_killed":

@@ -11,12 +11,17 @@ class Instance:
     """The record that DescribeInstances shows; the power switch keeps it up to date."""
 
     spec: InstanceSpec
+    name: str
     private_ip: str
     created: float
     status: str = "Stopped"
     started: float | None = None
     stopped_mode: str = "Not-applicable"
     tags: dict[str, str] = field(default_factory=dict)
+    activation_id: str = ""
+    """Which activation code a managed instance was registered with."""
+    machine_id: str = ""
+    """What a managed instance calls itself."""
 
     @property
     def id(self) -> str:

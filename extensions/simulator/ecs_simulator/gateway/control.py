@@ -41,7 +41,7 @@ class Control:
     async def _add_fault(self, request: web.Request) -> web.Response:
         """A fault, which has happened when the answer is there, or which waits for its event from then on."""
         try:
-            await self._cloud.faults.add(parse_fault(await _json(request), self._cloud.fleet))
+            await self._cloud.faults.add(parse_fault(await _json(request), self._cloud.names()))
         except (FleetError, FaultRefused) as error:
             return _bad_request(str(error))
         return web.json_response({})

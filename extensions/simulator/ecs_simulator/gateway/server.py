@@ -1,31 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP server: authenticates a request, finds its action, answers as Alibaba's gateway does."""
 
-import hmac
 import logging
 import time
 from typing import Any
 
 from aiohttp import web
 
-from ecs_simulator.api.actions import ACTIONS
+from ecs_simulator.api.actions import PRODUCTS
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.clock import Clock, RealClock
+from ecs_simulator.cloud.callers import Caller
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.gateway.authentication import Authentication, Call, read_call
 from ecs_simulator.gateway.control import Control
-from ecs_simulator.gateway.signature import parse_authorization, sign
+from ecs_simulator.gateway.permission import check_permission
+from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
+from ecs_simulator.gateway.request import Request, parse_request
+from ecs_simulator.gateway.throttle import Throttling
 
-VERSION = "2014-05-26"
 # RunCommand sends up to 24 KB of script in the request line.
 _REQUEST_LINE_BYTES = 64 * 1024
+_NO_CALL = Call({}, "", "", "", "", "", "")
 
 
 class Gateway:
-    """Serves one cloud."""
+    """Serves one cloud. ``clock`` is the callers' time, whatever the time in the cloud is."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock | None = None) -> None:
         self._cloud = cloud
-        self._secrets = {key.id: key.secret for key in cloud.fleet.access_keys}
+        clock = clock or RealClock()
+        self._authentication = Authentication(cloud.callers, clock)
+        self._throttling = Throttling(cloud.fleet.throttling, clock)
         self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
@@ -34,6 +41,7 @@ class Gateway:
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
         self._control.add_routes(application.router)
+        application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
@@ -48,67 +56,54 @@ class Gateway:
         if self._runner:
             await self._runner.cleanup()
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def _serve(self, http: web.Request) -> web.Response:
         started = time.monotonic()
         request_id = self._cloud.ids.request()
-        query = dict(request.query)
-        body = await request.read()
-        if request.content_type == "application/x-www-form-urlencoded":
-            query |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        action = request.headers.get("x-acs-action") or query.get("Action", "")
-        parameters = Parameters(query)
-        caller = ""
+        call, query, caller = _NO_CALL, Parameters({}), None
+        headers: dict[str, str] = {}
         try:
-            caller = self._authenticate(request, body)
-            answer = self._answer(action, request.headers.get("x-acs-version", ""), parameters, caller)
+            request = await _read(http)
+            call = read_call(request)
+            query = Parameters(call.parameters)
+            caller = self._authentication.check(request, call)
+            answer = self._answer(call, query, caller)
             status, code = 200, "200"
         except ApiError as error:
-            status, code = error.status, error.code
-            answer = {"Code": code, "Message": error.message, "HostId": request.host}
+            status, code, headers = error.status, error.code, error.headers
+            answer = {"Code": code, "Message": error.message, "HostId": http.host, **error.fields}
             answer["Recommend"] = f"https://api.aliyun.com/troubleshoot?q={code}&product=Ecs&requestId={request_id}"
         except Exception:
             # A bug of ours: say so in the API's words, and where the maintainer looks.
-            logging.getLogger(__name__).exception("%s failed", action)
+            logging.getLogger(__name__).exception("%s failed", call.action)
             status, code = 500, "InternalError"
             answer = {"Code": code, "Message": "The simulator failed; its standard error says why."}
         more = {"invoke_id": answer["InvokeId"]} if "InvokeId" in answer else {}
         self._cloud.audit.api(
-            action=action,
-            caller=caller,
-            instance_ids=parameters.numbered("InstanceId")
-            or [query[name] for name in ("InstanceId",) if name in query],
+            action=call.action,
+            caller=caller.access_key_id if caller else "",
+            instance_ids=query.numbered("InstanceId") or list(filter(None, [query.text("InstanceId")])),
             code=code,
             request_id=request_id,
             milliseconds=round((time.monotonic() - started) * 1000),
             **more,
         )
-        return web.json_response({"RequestId": request_id, **answer}, status=status)
+        return web.json_response({"RequestId": request_id, **answer}, status=status, headers=headers)
 
-    def _answer(self, action: str, version: str, parameters: Parameters, caller: str) -> dict[str, Any]:
-        serve = ACTIONS.get(action)
-        if serve is None or version != VERSION:
+    def _answer(self, call: Call, parameters: Parameters, caller: Caller) -> dict[str, Any]:
+        product, actions = PRODUCTS.get(call.version, ("", {}))
+        serve = actions.get(call.action)
+        if serve is None:
             raise ApiError(
                 404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method."
             )
-        return serve(self._cloud, parameters, caller)
+        self._throttling.check(caller.access_key_id, call.action)
+        check_permission(caller, product, call.action)
+        return serve(self._cloud, parameters, caller.access_key_id)
 
-    def _authenticate(self, request: web.Request, body: bytes) -> str:
-        """The caller's access key id; raises the error that the real gateway answers with."""
-        authorization = parse_authorization(request.headers.get("Authorization", ""))
-        if authorization is None:
-            raise ApiError(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
-        secret = self._secrets.get(authorization.access_key_id)
-        if secret is None:
-            raise ApiError(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
-        expected = sign(
-            secret=secret,
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            signed_headers=authorization.signed_headers,
-            body=body,
-        )
-        if not hmac.compare_digest(expected, authorization.signature):
-            raise ApiError(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
-        return authorization.access_key_id
+
+async def _read(http: web.Request) -> Request:
+    try:
+        body = await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError(413, "RequestEntityTooLarge", "The request is too large.") from None
+    return parse_request(http.method, http.path, http.raw_path.partition("?")[2], http.headers, body)

@@ -35,6 +35,8 @@ class Script:
     """File name below the agent's work folder, such as ``t-hz0abc.sh``."""
     content: bytes
     working_dir: str = ""
+    repeats: bool = False
+    """A file that is there from an earlier run is run again as it is."""
 
 
 class Process(Protocol):
@@ -90,3 +92,7 @@ class Machine(ABC):
     @abstractmethod
     async def cut_power(self) -> None:
         """End everything on the machine at once."""
+
+    @abstractmethod
+    async def discard(self) -> None:
+        """Forget everything that is kept of the machine, which is down."""

@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -93,6 +94,7 @@ class NamespaceMachine(base.Machine):
         self._spec = spec
         self._settings = settings
         self._folder = folder
+        self._log = folder.parent / f"{folder.name}.log"
         self._launcher: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._outbox: deque[tuple[bytes, list[int]]] = deque()
@@ -109,7 +111,7 @@ class NamespaceMachine(base.Machine):
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with theirs, (self._folder.parent / f"{self._folder.name}.log").open("ab") as log:
+        with theirs, self._log.open("ab") as log:
             # Started from the main thread, because PDEATHSIG follows the thread that starts a process.
             self._launcher = subprocess.Popen(  # noqa: ASYNC220  it forks; there is nothing to wait for
                 [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
@@ -137,9 +139,9 @@ class NamespaceMachine(base.Machine):
     async def start(self, script: Script) -> NamespaceProcess:
         path = f"{SCRIPT_FOLDER}/{script.name}"
         number = await self._write(path, script.content, replace=False)
-        if number == errno.EEXIST:
+        if number == errno.EEXIST and not script.repeats:
             raise ScriptExists(f"Saving script to {path} failed: script file existed")
-        if number:
+        if number not in (0, errno.EEXIST):
             raise MachineError(f"Saving script to {path} failed: {os.strerror(number)}")
         return self._spawn(["sh", "-c", path], script.working_dir or "/root")
 
@@ -158,6 +160,10 @@ class NamespaceMachine(base.Machine):
             # A launcher that ends before process 1 has asked to die with it does not take it along.
             self._control.shutdown(socket.SHUT_WR)
         await self._wait_down()
+
+    async def discard(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
 
     async def _wait_down(self) -> None:
         if self._down:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our signature against the one that Alibaba's SDK makes."""
+"""Our signatures against those that Alibaba's SDK makes."""
 
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
-from ecs_simulator.gateway.signature import parse_authorization, sign
+from ecs_simulator.gateway import signature_v1
+from ecs_simulator.gateway.signature_v3 import parse_authorization, sign
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,9 @@ PRINTABLE = st.text(st.characters(codec="ascii", min_codepoint=33, max_codepoint
     body=st.binary(max_size=50),
     secret=PRINTABLE,
 )
-def test_the_signature_is_the_sdks(query: dict[str, str], headers: dict[str, str], body: bytes, secret: str) -> None:
+def test_a_signature_of_version_3_is_the_sdks(
+    query: dict[str, str], headers: dict[str, str], body: bytes, secret: str
+) -> None:
     request = DaraRequest()
     request.method, request.pathname, request.query = "POST", "/", query
     request.headers = {"host": "127.0.0.1:1", **headers}
@@ -36,6 +39,12 @@ def test_the_signature_is_the_sdks(query: dict[str, str], headers: dict[str, str
         body=body,
     )
     assert signature == authorization.signature
+
+
+@given(parameters=st.dictionaries(NAMES, st.text(max_size=30), max_size=5), secret=PRINTABLE)
+def test_a_signature_of_version_1_is_the_sdks(parameters: dict[str, str], secret: str) -> None:
+    ours = signature_v1.sign(secret=secret, method="GET", parameters=parameters)
+    assert ours == Utils.get_rpcsignature(parameters, "GET", secret)
 
 
 @given(st.text(max_size=100))
