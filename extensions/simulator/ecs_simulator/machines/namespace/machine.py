@@ -36,6 +36,8 @@ SCRIPT_FOLDER = "/usr/local/share/aliyun-assist/work/script"
 class NamespaceProcess:
     """A process on a namespace machine; its output comes through a pipe."""
 
+    silent = False
+
     def __init__(self, machine: "NamespaceMachine", number: int, output: int) -> None:
         self._machine = machine
         self._number = number
