@@ -34,7 +34,7 @@ def make_fleet(*instances: dict[str, Any], **more: Any) -> Fleet:
 class Caller:
     """The real SDK against a simulator, from an asyncio test."""
 
-    def __init__(self, simulator: Simulator, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
+    def __init__(self, simulator: Simulator | None, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
         self.simulator = simulator
         self.url = url
         self._audit_log = audit_log
