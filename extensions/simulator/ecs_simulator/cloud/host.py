@@ -7,10 +7,11 @@ import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ecs_simulator.agent.agent import Agent, Reports
+from ecs_simulator.agent.agent import POWER_COMMANDS, Agent, Reports
 from ecs_simulator.agent.line import Line
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.agent_versions import EXIT_CODES, missing_version
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.fleet import Settings
 from ecs_simulator.ids import Ids
@@ -148,7 +149,10 @@ class Host:
         await self.machine.cut_power()
 
     def _start_agent(self, reason: Fetch) -> None:
-        self.agent = Agent(self.machine, self.instance.spec.os, self._clock, self._reports, self.line, self._settings)
+        spec = self.instance.spec
+        too_old = missing_version(spec.os, spec.agent.version, [EXIT_CODES])
+        power_commands = {} if too_old else POWER_COMMANDS[spec.os]
+        self.agent = Agent(self.machine, power_commands, self._clock, self._reports, self.line, self._settings)
         self._audit.machine(self.instance.id, "agent_up")
         self._fetch_reason = reason
         self._fetch()

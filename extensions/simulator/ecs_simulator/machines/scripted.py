@@ -25,13 +25,16 @@ class ScriptedProcess:
         taken, self._output = self._output[:limit], self._output[limit:]
         return taken
 
+    async def started(self) -> None:
+        """It runs from the start."""
+
     async def wait(self) -> int:
         return await asyncio.shield(self._result)
 
     async def drain(self) -> bytes:
         return self.take_output(len(self._output))
 
-    def kill(self) -> None:
+    def kill(self, *, tree: bool = False) -> None:  # noqa: ARG002  it has no children
         self._finish(-9)
 
     def lost(self) -> None:
@@ -69,11 +72,14 @@ class ScriptedMachine(base.Machine):
         self.boot_id = boot_id
         self._up = True
 
+    async def check(self, script: Script) -> None:
+        """It has every user and every folder."""
+
     async def start(self, script: Script) -> ScriptedProcess:
         if not self._up:
             raise MachineGone("the machine is down")
         if script.name in self._seen and not script.repeats:
-            raise ScriptExists(f"Saving script {script.name} failed: script file existed")
+            raise ScriptExists(script.name)
         self._seen.add(script.name)
         text = script.content.decode("utf-8", "replace")
         answer = next((answer for answer in self._answers if answer.match in text), Answer())
