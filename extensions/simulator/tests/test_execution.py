@@ -5,11 +5,15 @@ Measured on the real agent; FIDELITY.md tells which test shows what.
 """
 
 import base64
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ecs_simulator.machines.namespace.supervisor import FIRST_USER
 from simulator_helpers import REGION, Caller, make_fleet, serving
 
 WEB = "i-bp1testweb000000001"
@@ -140,7 +144,7 @@ async def test_a_script_runs_as_its_user_without_a_login(call: Caller) -> None:
     assert await output(call, "pwd", username="app", working_dir="/root") == "/root\n"
 
 
-async def test_another_user_may_not_what_root_may(call: Caller) -> None:
+async def test_another_user_may_not_what_root_may(call: Caller, tmp_path: Path) -> None:
     await run(call, ADD_USER)
     if len((await output(call, "cat /proc/self/uid_map")).splitlines()) == 1:
         pytest.skip("only root can have several users on a machine")
@@ -148,6 +152,8 @@ async def test_another_user_may_not_what_root_may(call: Caller) -> None:
     row = await run(call, "touch /tmp/own /root/foreign; ls -l /tmp/own", username="app")
     assert "Permission denied" in row["Output"]
     assert "app app" in row["Output"]
+    # Outside it is an id that nobody has.
+    assert (tmp_path / "state/machines" / WEB / "root/tmp/own").stat().st_uid == FIRST_USER + 1000
     assert await output(
         call, "chown app: /root/file 2>&1 || touch /root/file && chown app /root/file && stat -c %U /root/file"
     )
@@ -209,3 +215,12 @@ async def test_the_code_of_an_error_is_a_setting(tmp_path: Path) -> None:
     async with serving(fleet, tmp_path, machine="namespace") as call:
         await run(call, "cd /usr/local/sbin; printf nonsense > new; chmod 755 new; mv new sh")
         assert (await why_not(call))[1] == "ExecutionException"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root there is one user anyway")
+def test_a_user_has_its_name_where_a_machine_has_one_user() -> None:
+    """As in a container: root there may not map users."""
+    test = f"{__file__}::test_a_script_runs_as_its_user_without_a_login"
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-m", "pytest", "-q", "-n", "0", test]
+    answer = subprocess.run([*command, "-p", "no:cacheprovider"], capture_output=True, text=True)
+    assert "1 passed" in answer.stdout, answer.stdout

@@ -44,7 +44,6 @@ ENVIRONMENT = {
 SCRIPT_FOLDER = "/usr/local/share/aliyun-assist/work/script"
 # Where a user's scripts go: the agent's own folder is not for everybody.
 USER_SCRIPT_FOLDER = "/tmp"  # noqa: S108  on the machine
-_PREPARE = f"mkdir -p {SCRIPT_FOLDER}"
 
 
 class NamespaceProcess:
@@ -150,8 +149,9 @@ class NamespaceMachine(base.Machine):
         # Who stops waiting for it must not end it for those who see to its end.
         await asyncio.shield(self._ready)
         for path, content in stand_ins(self._spec).items():
-            await self._write(path, content, own=True)
-        await self._spawn(["sh", "-c", _PREPARE if self._spec.dnf else f"{_PREPARE}; {WITHOUT}"]).wait()
+            await self._write(*os.path.split(path), content, replace=True)
+        if not self._spec.dnf:
+            await self._spawn(["sh", "-c", WITHOUT]).wait()
 
     async def check(self, script: Script) -> None:
         number = next(self._numbers)
@@ -168,8 +168,9 @@ class NamespaceMachine(base.Machine):
                 raise NoHome("the home is no folder")
 
     async def start(self, script: Script) -> NamespaceProcess:
-        path = f"{USER_SCRIPT_FOLDER if script.username else SCRIPT_FOLDER}/{script.name}"
-        number = await self._write(path, script.content, own=False)
+        folder = USER_SCRIPT_FOLDER if script.username else SCRIPT_FOLDER
+        path = f"{folder}/{script.name}"
+        number = await self._write(folder, script.name, script.content, replace=False)
         if number == errno.EEXIST and not script.repeats:
             raise ScriptExists(path)
         if number not in (0, errno.EEXIST):
@@ -234,15 +235,13 @@ class NamespaceMachine(base.Machine):
             "env": ENVIRONMENT,
         }
 
-    async def _write(self, path: str, content: bytes, *, own: bool) -> int:
-        """Write a file on the machine, if it is our ``own`` with its folder and over an older one.
-
-        Returns errno, 0 when it worked.
-        """
+    async def _write(self, folder: str, name: str, content: bytes, *, replace: bool) -> int:
+        """Write a file on the machine; returns errno, 0 when it worked."""
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._written[path] = written
+        self._written[f"{folder}/{name}"] = written
         text = base64.b64encode(content).decode()
-        self.send({"op": "write", "path": path, "mode": 0o755, "own": own, "content": text})
+        request = {"op": "write", "folder": folder, "name": name, "mode": 0o755, "replace": replace, "content": text}
+        self.send(request)
         return await written
 
     def send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:

@@ -371,12 +371,11 @@ class Supervisor:
             os._exit(127)
 
     def _write(self, request: dict[str, Any]) -> None:
-        """Write a new file; the answer carries errno, 0 when it worked."""
-        path, number = request["path"], 0
+        """Write a file into a folder, which is made if need be; the answer carries errno, 0 when it worked."""
+        path, number = f"{request['folder']}/{request['name']}", 0
         try:
-            if request["own"]:
-                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            how = os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if request["own"] else os.O_EXCL)
+            os.makedirs(request["folder"], mode=0o755, exist_ok=True)
+            how = os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if request["replace"] else os.O_EXCL)
             descriptor = os.open(path, how, 0o600)
             try:
                 content = base64.b64decode(request["content"])
