@@ -17,7 +17,7 @@ import yaml
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet_callers import AccessKey, Role, Throttle, access_key, role, throttling
 from ecs_simulator.fleet_events import EventSpec, read_event
-from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
+from ecs_simulator.fleet_faults import AnyFault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
@@ -131,7 +131,7 @@ class Fleet:
     regions: tuple[str, ...]
     instances: tuple[InstanceSpec, ...]
     settings: Settings
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[AnyFault, ...] = ()
     roles: tuple[Role, ...] = ()
     throttling: dict[str, Throttle] = field(default_factory=dict)
 
@@ -190,8 +190,8 @@ def parse_fleet(document: Any) -> Fleet:
     )
 
 
-def parse_fault(document: Any, fleet: Fleet) -> Fault:
-    """Turn the parsed JSON of a request into one more :class:`Fault` of a fleet."""
+def parse_fault(document: Any, fleet: Fleet) -> AnyFault:
+    """Turn the parsed JSON of a request into one more fault of a fleet."""
     return requested_fault(Reader(document, whole="the body"), _names(fleet.instances))
 
 
