@@ -10,6 +10,8 @@ endif
 ANSIBLE_CORE ?= ansible-core>=2.19
 ARGS ?=
 MATRIX ?=
+RUNS ?= 1000
+SEED ?= 1
 
 ROOT := $(CURDIR)
 GATE := $(ROOT)/tests/tools/gate
@@ -35,7 +37,8 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write documentation docs test-kill test-matrix venv venv-dev clean
+	targets unit integration coverage coverage-write documentation docs test-kill test-random \
+	test-faults-sample test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +61,8 @@ demo-reset: ## Forget what the demo has patched
 
 # Two gates at a time; what a gate prints stays together.
 test: venv-dev ## Run all checks and tests
-	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage documentation
+	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage \
+		documentation test-faults-sample
 
 lint: ruff mypy imports shell yaml ansible-lint changelog docs-lint ## Run the checks that only read: the next eight
 
@@ -98,7 +102,7 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 
 unit: venv-dev ## Run the unit tests, and the simulator's
 	@rm -f $(COVERAGE)/unit*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit extensions/simulator/tests
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit tests/random_runs extensions/simulator/tests
 
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
@@ -106,6 +110,14 @@ integration: venv-dev ## Run modules, role and demo against the simulator
 
 test-kill: venv-dev ## Kill controller, keeper, agent and machine at every point of a run; KILL_SAMPLE=8 takes every 8th
 	@$(GATE) $@ pytest -v -n 2 --no-header tests/kill
+
+test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; all follows from a seed but the timing
+	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m random_runs --runs $(RUNS) --seed $(SEED)
+
+# One after the other: what is on its way may only be late because of what this is about.
+test-faults-sample: venv-dev ## A sample of both, KILL_SAMPLE=9 and RUNS=24
+	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
+	@$(MAKE) --no-print-directory test-random RUNS=24
 
 coverage: unit integration ## Show the coverage of each layer; fails where it has become less
 	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'

@@ -22,8 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from end_to_end.clouds import ROOT, Cloud, make_cloud
+from end_to_end.processes import command_of, descendants, host_of
 
 RUN_ID = "CHG-1"
+# A loaded machine is slow, and no failure; these only end what would wait for ever.
+PATIENCE_S = 300
+CONTROLLER_S = 900
 LEDGER = "/root/ledger"
 
 
@@ -62,7 +66,7 @@ class Controller:
 
     def wait(self) -> dict[str, Any]:
         """Its report, when it has ended."""
-        self.process.wait(timeout=300)
+        self.process.wait(timeout=CONTROLLER_S)
         found: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))["hosts"]
         return found
 
@@ -78,7 +82,7 @@ def start(cloud: Cloud, steps: list[dict[str, Any]], *, number: int = 1, run_id:
         "patch_hosts_run_id": run_id,
         "patch_hosts_steps": steps,
         "patch_hosts_batches": ["100%"],
-        "patch_hosts_timeouts": {"settle": 10, "restart": 120, "batch": 240},
+        "patch_hosts_timeouts": {"settle": 10, "restart": 300, "batch": 600},
         "patch_hosts_report_dir": str(report),
     }
     log = cloud.folder / f"output-{number}"
@@ -112,7 +116,7 @@ class Point:
         return all(str(line.get(key, "")).endswith(value) for key, value in self.values.items())
 
 
-def until(condition: Callable[[], bool], controller: Controller | None = None, seconds: float = 120) -> bool:
+def until(condition: Callable[[], bool], controller: Controller | None = None, seconds: float = PATIENCE_S) -> bool:
     """Wait for a condition; False when the controller ends first."""
     end = time.monotonic() + seconds
     while not condition():
@@ -140,14 +144,6 @@ def kill_keeper(controller: Controller) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def host_of(pid: int) -> str:
-    """The simulated host that a process is on."""
-    try:
-        return Path(f"/proc/{pid}/root/etc/hostname").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
 def cut_power(controller: Controller) -> None:
     fault(controller.cloud, "power_loss")
 
@@ -171,28 +167,6 @@ def _works(command: bytes) -> bool:
     """Whether it is a runner or a keeper; the watch over a step whose keeper was killed only sleeps."""
     words = command.split(b"\0")
     return any(word.endswith(b"runner.sh") for word in words) and not {b"keep", b"continue"}.isdisjoint(words)
-
-
-def command_of(pid: int) -> bytes:
-    """The command line of a process; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def descendants(root: int) -> list[int]:
-    """All processes below one, those in other sessions and namespaces included."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {root})
 
 
 # --- what must hold -------------------------------------------------------------------------------------------------

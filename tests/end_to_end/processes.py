@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of a simulator and its machines, seen from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def host_of(pid: int) -> str:
+    """The simulated host that a process is on."""
+    try:
+        return Path(f"/proc/{pid}/root/etc/hostname").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def descendants(root: int) -> list[int]:
+    """All processes below one, those in other sessions and namespaces included."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found - {root})

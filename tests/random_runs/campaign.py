@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many runs, some at a time: they take their turns, and a cloud serves a few seeds in a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from .cloud import Cloud
+from .plan import make_plan
+from .run import Outcome, Run
+
+# Seeds of one simulator. By the seed, so that a run alone meets the same cloud as in a campaign.
+_SEEDS_PER_CLOUD = 25
+
+
+class Campaign:
+    """The runs of some seeds; ``on_outcome`` is called with each outcome as it comes."""
+
+    def __init__(self, seeds: Iterable[int], at_once: int) -> None:
+        self._seeds = list(seeds)
+        self._at_once = at_once
+        self.on_outcome: Callable[[Outcome], None] = lambda outcome: None
+        self._clouds: dict[int, asyncio.Task[Cloud]] = {}
+        self._listening: dict[int, asyncio.Task[None]] = {}
+        self._left = Counter(seed // _SEEDS_PER_CLOUD for seed in self._seeds)
+
+    async def run(self) -> list[Outcome]:
+        """All of them."""
+        turns = iter(self._seeds)
+        outcomes: list[Outcome] = []
+
+        async def work() -> None:
+            for seed in turns:
+                outcome = await self._play(seed)
+                outcomes.append(outcome)
+                self.on_outcome(outcome)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _worker in range(self._at_once):
+                    group.create_task(work())
+        finally:
+            for number in list(self._clouds):
+                await self._close(number)
+        return outcomes
+
+    async def _play(self, seed: int) -> Outcome:
+        number = seed // _SEEDS_PER_CLOUD
+        if number not in self._clouds:
+            self._clouds[number] = asyncio.create_task(self._open(number))
+        cloud = await asyncio.shield(self._clouds[number])
+        outcome = await Run(make_plan(seed), cloud).play()
+        self._left[number] -= 1
+        if not self._left[number]:
+            await self._close(number)
+        return outcome
+
+    async def _open(self, number: int) -> Cloud:
+        plans = [make_plan(seed) for seed in self._seeds if seed // _SEEDS_PER_CLOUD == number]
+        cloud = await asyncio.to_thread(Cloud, plans, odd=number % 2 == 1)
+        self._listening[number] = asyncio.create_task(cloud.listen())
+        return cloud
+
+    async def _close(self, number: int) -> None:
+        cloud = await self._clouds.pop(number)
+        self._listening.pop(number).cancel()
+        await asyncio.to_thread(cloud.stop)

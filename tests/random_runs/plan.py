@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a randomised run: everything in it follows from its seed, and only the timing is left to the machine."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+LEDGER = "/root/ledger"
+OLD_AGENT = "2.2.3.250"
+"""It knows nothing of exit code 194, so that ``auto`` becomes the API."""
+
+# Each attempt says when it begins and how it ends, in which run and which boot. Its first attempts may fail, or hang
+# until their time is over.
+_SCRIPT = """\
+note() {{ echo "$1 {run} {step} $(cat /proc/sys/kernel/random/boot_id) $(date +%s.%3N)" >> {ledger}; }}
+trap 'note failed; exit 4' TERM
+note start
+made=$(cat /root/{run}.{step}.made 2>/dev/null || echo 0)
+echo $((made + 1)) > /root/{run}.{step}.made
+[ "$made" -ge {hangs} ] || sleep 30
+sleep {seconds}
+[ "$made" -ge {fails} ] || {{ note failed; exit 3; }}
+touch /root/{run}.{step}.done
+{evidence}note end
+exit {code}
+"""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """A step: ``bare`` has neither guard nor rerun; ``wish`` says how its script asks for a restart."""
+
+    name: str
+    kind: str
+    restart: str
+    wish: str
+    seconds: float
+    fails: int
+    hangs: int
+    attempts: int
+
+    @property
+    def wants_restart(self) -> bool:
+        """Whether it asks for one in any case once it has passed."""
+        return self.restart == "always" or (self.restart == "if_required" and self.wish == "exit_code")
+
+    def options(self, run_id: str) -> dict[str, Any]:
+        """The step as ecs_patch takes it."""
+        options = {"name": self.name, "script": None, "src": None, "unless": None, "rerun": self.kind == "rerun"}
+        if self.kind != "os_updates":
+            options["script"] = _SCRIPT.format(
+                run=run_id,
+                step=self.name,
+                ledger=LEDGER,
+                hangs=self.hangs,
+                fails=self.fails,
+                seconds=self.seconds,
+                evidence="touch /run/reboot-required\n" if self.wish == "evidence" else "",
+                code=194 if self.wish == "exit_code" else 0,
+            )
+        if self.kind == "guarded":
+            options["unless"] = f"test -e /root/{run_id}.{self.name}.done"
+        timeout_s = 2 if self.hangs else 60
+        return options | {"restart": self.restart, "attempts": self.attempts, "timeout_s": timeout_s}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The so-manieth line of the audit log about a host that has these values; of ``text`` the end."""
+
+    values: tuple[tuple[str, str], ...]
+    number: int = 1
+    delay_s: float = 0.0
+
+    def fits(self, line: dict[str, Any]) -> bool:
+        return all(str(line.get(key, "")).endswith(value) for key, value in self.values)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something dies at a moment: what, and on which host of the run."""
+
+    victim: str
+    moment: Moment
+    host: int = 0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rollout, and what goes wrong with it."""
+
+    seed: int
+    steps: tuple[StepPlan, ...]
+    restart: str
+    method: str
+    old_agent: bool
+    updates: tuple[str, ...]
+    hosts: int
+    timeout_s: int
+    rival: str
+    rival_delay_s: float
+    hits: tuple[Hit, ...]
+
+    @property
+    def run_id(self) -> str:
+        return f"R{self.seed}"
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """Two, when another run wants the same hosts."""
+        return (self.run_id, f"{self.run_id}-other") if self.rival == "other run" else (self.run_id,)
+
+    @property
+    def by_api(self) -> bool:
+        """Whether it restarts through the API."""
+        return self.method == "api" or self.old_agent
+
+    def host_names(self) -> list[str]:
+        return [f"h{self.seed}-{number}" for number in range(self.hosts)]
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Its hosts, as a fleet file describes them."""
+        agent = {"version": OLD_AGENT} if self.old_agent else {}
+        updates = [{"name": name, "from": "1", "to": "2", "restart": name == "kernel"} for name in self.updates]
+        return [
+            {
+                "name": name,
+                "id": f"i-random{self.seed:09d}{number:02d}",
+                "machine": "namespace",
+                "boot_s": 0.5,
+                "agent": agent,
+                "updates": updates,
+            }
+            for number, name in enumerate(self.host_names())
+        ]
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    dice = random.Random(seed)
+    names = iter(("one", "two", "three", "four"))
+    steps = [_step(dice, next(names)) for _number in range(dice.choice((1, 2, 2, 3, 3, 4)))]
+    updates: tuple[str, ...] = ()
+    if dice.random() < 0.25:
+        updates = dice.choice((("kernel",), ("curl",), ("kernel", "curl")))
+        steps[dice.randrange(len(steps))] = StepPlan(
+            "os_updates", "os_updates", dice.choice(("never", "if_required", "if_required")), "none", 0, 0, 0, 1
+        )
+    method, old_agent = dice.choice((("exit_code", False), ("auto", False), ("api", False), ("auto", True)))
+    hosts = dice.choice((1, 1, 1, 2))
+    rival = dice.choices(("none", "same run", "other run"), (6, 2, 2))[0]
+    return Plan(
+        seed=seed,
+        steps=tuple(steps),
+        restart=dice.choices(("if_required", "always", "never"), (7, 2, 1))[0],
+        method=method,
+        old_agent=old_agent,
+        updates=updates,
+        hosts=hosts,
+        timeout_s=dice.choices((60, 20, 6), (8, 1, 1))[0],
+        rival=rival,
+        rival_delay_s=round(dice.uniform(0, 3), 2) if rival != "none" else 0,
+        hits=tuple(_hit(dice, hosts) for _number in range(dice.choices((0, 1, 2, 3, 4), (1, 4, 4, 2, 1))[0])),
+    )
+
+
+def _step(dice: random.Random, name: str) -> StepPlan:
+    fails = dice.choices((0, 1), (8, 2))[0]
+    hangs = dice.choices((0, 1), (9, 1))[0] if not fails else 0
+    return StepPlan(
+        name=name,
+        kind=dice.choice(("guarded", "rerun", "bare")),
+        restart=dice.choices(("never", "if_required", "always"), (3, 4, 1))[0],
+        wish=dice.choices(("none", "exit_code", "evidence"), (4, 3, 1))[0],
+        seconds=round(dice.choice((0.05, 0.3, dice.uniform(0, 2))), 2),
+        fails=fails,
+        hangs=hangs,
+        attempts=dice.choice((1, 2, 2)) if fails or hangs else dice.choice((1, 2)),
+    )
+
+
+def _syslog(text: str) -> tuple[tuple[str, str], ...]:
+    return (("event", "syslog"), ("text", text))
+
+
+_MOMENTS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("action", "RunCommand"), ("code", "200")),
+    (("action", "RebootInstances"), ("code", "200")),
+    (("event", "command_start"),),
+    (("event", "command_end"),),
+    (("event", "shutdown"),),
+    (("event", "boot"),),
+    (("event", "agent_up"),),
+    _syslog("its guard runs"),
+    _syslog("attempt 1 starts"),
+    _syslog("attempt 2 starts"),
+    _syslog("attempt 1 failed (exit status 3)"),
+    _syslog(": done"),
+    _syslog("state restart: step:one"),
+    _syslog("state restart: step:two"),
+    _syslog("state restart: always"),
+    _syslog("state done"),
+)
+_VICTIMS = ("controller", "controller", "keeper", "agent_killed", "agent_offline", "power_loss", "report_lost")
+
+
+def _hit(dice: random.Random, hosts: int) -> Hit:
+    victim = dice.choice(_VICTIMS)
+    moment = Moment(
+        dice.choice(_MOMENTS),
+        # The first boot, say, is before the run.
+        dice.choice((1, 1, 1, 2, 2, 3)),
+        dice.choice((0.0, 0.0, 0.0, round(dice.uniform(0, 0.5), 2), round(dice.uniform(0, 3), 2))),
+    )
+    if victim == "agent_offline":
+        return Hit(victim, moment, dice.randrange(hosts), round(dice.choice((0.5, 3, dice.uniform(1, 25))), 1))
+    if victim == "agent_killed":
+        return Hit(victim, moment, dice.randrange(hosts), round(dice.choice((0.5, dice.uniform(0, 6))), 1))
+    return Hit(victim, moment, dice.randrange(hosts))
