@@ -43,7 +43,7 @@ class Control:
         except (ValueError, RecursionError) as error:
             return _refused(400, f"the body is not JSON: {error}")
         try:
-            fault = parse_fault(body, self._cloud.fleet)
+            fault = parse_fault(body, self._cloud.names())
             check_fault(fault)
             number = await self._cloud.faults.add(fault)
         except (FleetError, FaultRefused) as error:

@@ -18,6 +18,7 @@ from ecs_simulator.gateway.authentication import Authentication, Call, read_call
 from ecs_simulator.gateway.control import Control
 from ecs_simulator.gateway.memory import Question
 from ecs_simulator.gateway.permission import check_permission
+from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
 from ecs_simulator.gateway.request import Request, parse_request
 from ecs_simulator.gateway.request_faults import ConnectionCut, RequestFaults
 from ecs_simulator.gateway.throttle import Throttling
@@ -43,6 +44,7 @@ class Gateway:
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
         application.router.add_routes(Control(self._cloud).routes())
+        application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
