@@ -37,13 +37,14 @@ class Gateway:
         self._authentication = Authentication(cloud.callers, clock)
         self._throttling = Throttling(cloud.fleet.throttling, clock)
         self._faults = RequestFaults(cloud)
+        self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses when ``port`` is 0."""
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
-        application.router.add_routes(Control(self._cloud).routes())
+        self._control.add_routes(application.router)
         application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
@@ -56,6 +57,7 @@ class Gateway:
 
     async def close(self) -> None:
         self._faults.close()
+        self._control.close()
         if self._runner:
             await self._runner.cleanup()
 
