@@ -99,6 +99,8 @@ class Settings:
     it lost its power."""
     interrupted_error_code: str = "InstanceRestarted"
     """The ErrorCode of a command that ran when its instance restarted."""
+    agent_error_code: str = ""
+    """The ErrorCode of what an agent could not start. Empty: the agent's own category, such as ScriptFileExisted."""
     agent_restart_s: float = 120.0
     """How long after the end of the agent its service starts it again (RestartSec of its unit)."""
     agent_restart_redelivers: bool = True

@@ -16,8 +16,11 @@ _FAULTS = {
     "boot_stuck": "not",
     "boot_twice": "may",
     "boot_without_agent": "not",
+    "clock_skew": "must",
+    "disk_full": "may",
     "heartbeat_slow": "must",
     "instance_released": "not",
+    "output_flood": "not",
     "power_loss": "not",
     "report_lost": "not",
 }
@@ -90,6 +93,8 @@ def _check_seconds(reader: Reader, name: str, seconds: float | None) -> None:
     if _FAULTS[name] == "not":
         *others, last = (fault for fault, rule in _FAULTS.items() if rule != "not")
         reader.fail("seconds", f"goes with {', '.join(others)} and {last}, not with {name}")
+    if name == "clock_skew" and abs(seconds) < float("inf"):
+        return
     if not 0 <= seconds < float("inf"):
         reader.fail("seconds", "must be at least 0")
     if name == "heartbeat_slow" and not seconds:

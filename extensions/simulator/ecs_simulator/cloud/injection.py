@@ -15,6 +15,9 @@ from ecs_simulator.cloud.host import Host
 from ecs_simulator.fleet_faults import AnyFault, Fault
 from ecs_simulator.fleet_request_faults import RequestFault
 
+# More than the agent delivers and more than the service keeps (12,000 bytes, 24 KB).
+_FLOOD = b"".join(b"line %05d of what nobody wants to read\n" % number for number in range(1000))
+
 
 class FaultRefused(Exception):
     """There is nothing that the fault could hit; the text is one sentence."""
@@ -78,6 +81,12 @@ class Injection:
                 host.go_offline(fault.seconds)
             case "boot_slow" | "boot_stuck" | "boot_twice" | "boot_without_agent":
                 host.next_boot.arm(fault.name, fault.seconds)
+            case "clock_skew":
+                await host.machine.set_clock(round(fault.seconds or 0))
+            case "disk_full":
+                await host.fill_disk(fault.seconds)
+            case "output_flood":
+                host.machine.make_noise(_FLOOD)
             case "heartbeat_slow":
                 host.slow_heartbeat(fault.seconds or 0.0)
             case "instance_released":
@@ -90,6 +99,8 @@ class Injection:
 
 def _refusal(host: Host, fault: Fault) -> str:
     spec = host.instance.spec
+    if fault.name == "clock_skew" and host.machine.kind == "scripted":
+        return f"{spec.name} ({spec.id}) is a scripted machine, which has no clock of its own"
     if fault.name == "power_loss" and not host.up:
         return f"{spec.name} ({spec.id}) is not up, so there is no power to lose"
     if fault.name == "agent_killed" and not host.agent:
