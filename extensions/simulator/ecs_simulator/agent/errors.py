@@ -9,7 +9,15 @@ import os
 import re
 from dataclasses import dataclass
 
-from ecs_simulator.machines.base import CannotStart, MachineError, NoHome, NoSuchFolder, NoSuchUser, ScriptExists
+from ecs_simulator.machines.base import (
+    CannotStart,
+    MachineError,
+    NoHome,
+    NoSpace,
+    NoSuchFolder,
+    NoSuchUser,
+    ScriptExists,
+)
 
 _MAXIMUM_BYTES = 255
 
@@ -53,6 +61,8 @@ def explain(error: MachineError) -> Invalid | Failed:
             return Invalid("ContainerConnectFailed", f"{error}: Failed to connect to container runtime")
         case ScriptExists():
             return _failed("ScriptFileExisted", f"Saving script to {error.path} failed: script file existed")
+        case NoSpace():
+            return _failed("NoEnoughSpace", str(error))
         case CannotStart(errno=None):
             return _failed("SystemDefaultShellNotFound", str(error))
         case CannotStart(errno=int(number)):

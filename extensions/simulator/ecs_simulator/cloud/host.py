@@ -65,6 +65,7 @@ class Host:
         """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._freeing: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
@@ -132,6 +133,13 @@ class Host:
         pause = self._settings.agent_restart_s if seconds is None else seconds
         self._reviving = asyncio.ensure_future(self._revive(pause))
 
+    async def fill_disk(self, seconds: float | None = None) -> None:
+        """The machine's disk is full: for that long, or for good."""
+        _cancel(self._freeing)
+        await self.machine.fill_disk(full=True)
+        if seconds is not None:
+            self._freeing = asyncio.ensure_future(self._free_disk(seconds))
+
     def slow_heartbeat(self, seconds: float) -> None:
         """From now on the agent says that it lives so many seconds apart."""
         self.line.heartbeat_s = seconds
@@ -148,7 +156,7 @@ class Host:
 
     async def close(self) -> None:
         """The simulator ends: end everything without a trace in the records."""
-        for task in (self._booting, self._asking, self._again, self._reviving, self._reconnecting):
+        for task in (self._booting, self._asking, self._again, self._freeing, self._reviving, self._reconnecting):
             _cancel(task)
         self.machine.on_going_down = lambda: None
         self.machine.on_down = lambda action: None
@@ -188,6 +196,10 @@ class Host:
         self.line.up = True
         self._audit.machine(self.instance.id, "agent_online")
         self._fetch()
+
+    async def _free_disk(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self.machine.fill_disk(full=False)
 
     def _take_down(self, action: PowerAction, cause: str, force: bool) -> None:
         self.instance.status = "Stopping"

@@ -49,6 +49,10 @@ class NoSuchFolder(MachineError):
     """The folder that a script is to run in does not exist."""
 
 
+class NoSpace(MachineError):
+    """There is no room for the script's file, and it cannot run without (agent error -8 NoEnoughSpace)."""
+
+
 class PowerAction(enum.Enum):
     """What happens to a machine when it goes down."""
 
@@ -105,6 +109,15 @@ class Machine(ABC):
         self.on_going_down: Callable[[], None] = lambda: None
         self.on_down: Callable[[PowerAction], None] = lambda action: None
         self.on_syslog: Callable[[str], None] = lambda message: None
+        self._noise = b""
+
+    def make_noise(self, noise: bytes) -> None:
+        """Let the next script print this before anything of its own."""
+        self._noise = noise
+
+    def _take_noise(self) -> bytes:
+        noise, self._noise = self._noise, b""
+        return noise
 
     @abstractmethod
     async def boot(self, boot_id: str) -> None:
@@ -127,6 +140,14 @@ class Machine(ABC):
     @abstractmethod
     async def run(self, command: str) -> None:
         """Run a shell command line and do not wait for its end, as the agent does for ``shutdown -r now``."""
+
+    @abstractmethod
+    async def fill_disk(self, *, full: bool) -> None:
+        """Let nothing more be written to files, or let it again; a disk stays full over restarts."""
+
+    @abstractmethod
+    async def set_clock(self, skew_s: int) -> None:
+        """Let the machine's clock be fast by so many seconds; slow when they are negative."""
 
     @abstractmethod
     async def shut_down(self, action: PowerAction) -> None:

@@ -32,7 +32,7 @@ from ecs_simulator.machines.base import (
     ScriptExists,
 )
 from ecs_simulator.machines.namespace import supervisor
-from ecs_simulator.machines.namespace.stand_ins import WITHOUT, stand_ins
+from ecs_simulator.machines.namespace.stand_ins import CLOCK_SKEW, WITHOUT, stand_ins
 from ecs_simulator.machines.namespace.tree import make_tree
 
 # What the agent's unit gives its children (facts of the real agent: no USER, LOGNAME or profile).
@@ -63,6 +63,10 @@ class NamespaceProcess:
         taken = bytes(self._buffer[:limit])
         del self._buffer[:limit]
         return taken
+
+    def prepend(self, output: bytes) -> None:
+        """Print something before all that it prints itself, of which nothing has been read yet."""
+        self._buffer[:0] = output
 
     async def started(self) -> None:
         await asyncio.shield(self.begun)
@@ -121,6 +125,8 @@ class NamespaceMachine(base.Machine):
         self._checks: dict[int, asyncio.Future[str]] = {}
         self._ready: asyncio.Future[None] | None = None
         self._down: asyncio.Future[None] | None = None
+        self._full = False
+        self._skew_s = 0
 
     async def boot(self, boot_id: str) -> None:
         make_tree(self._folder, self._spec)
@@ -152,12 +158,13 @@ class NamespaceMachine(base.Machine):
             await self._write(*os.path.split(path), content, replace=True)
         if not self._spec.dnf:
             await self._spawn(["sh", "-c", WITHOUT]).wait()
+        if self._skew_s:
+            await self._write(*os.path.split(CLOCK_SKEW), b"%d\n" % self._skew_s, replace=True)
+        if self._full:
+            await self._ask({"op": "disk", "full": True})
 
     async def check(self, script: Script) -> None:
-        number = next(self._numbers)
-        checked = self._checks[number] = asyncio.get_running_loop().create_future()
-        self.send({"op": "check", "number": number, "user": script.username, "cwd": script.working_dir})
-        match await checked:
+        match await self._ask({"op": "check", "user": script.username, "cwd": script.working_dir}):
             case "no user":
                 raise NoSuchUser(f"{script.username}: exit status 1")
             case "a user like root":
@@ -166,6 +173,14 @@ class NamespaceMachine(base.Machine):
                 raise NoSuchFolder(f"{script.working_dir} is no folder")
             case "no home":
                 raise NoHome("the home is no folder")
+
+    async def _ask(self, question: dict[str, Any]) -> str:
+        """What process 1 answers."""
+        number = next(self._numbers)
+        checked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._checks[number] = checked
+        self.send({**question, "number": number})
+        return await checked
 
     async def start(self, script: Script) -> NamespaceProcess:
         folder = USER_SCRIPT_FOLDER if script.username else SCRIPT_FOLDER
@@ -179,11 +194,23 @@ class NamespaceMachine(base.Machine):
         else:
             # Not quoted, as in the real agent: a space in the name is the end of it.
             argument = f"{script.launcher} {path}" if script.launcher else path
-        return self._spawn(["sh", "-c", argument], script.username, script.working_dir)
+        process = self._spawn(["sh", "-c", argument], script.username, script.working_dir)
+        process.prepend(self._take_noise())
+        return process
 
     async def run(self, command: str) -> None:
         with open(os.devnull, "wb") as nowhere:  # noqa: ASYNC230  opening /dev/null does not wait
             self.send(self._start_request(["sh", "-c", command]), [nowhere.fileno()])
+
+    async def fill_disk(self, *, full: bool) -> None:
+        self._full = full
+        with contextlib.suppress(MachineGone):  # it is so at its next boot
+            await self._ask({"op": "disk", "full": full})
+
+    async def set_clock(self, skew_s: int) -> None:
+        self._skew_s = skew_s
+        with contextlib.suppress(MachineGone):
+            await self._write(*os.path.split(CLOCK_SKEW), b"%d\n" % skew_s, replace=True)
 
     async def shut_down(self, action: PowerAction) -> None:
         self.send({"op": "down", "restart": action is PowerAction.RESTART})

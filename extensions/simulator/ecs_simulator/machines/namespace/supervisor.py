@@ -19,6 +19,7 @@ import errno
 import json
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
@@ -265,6 +266,20 @@ def problem_with(username: str, folder: str) -> str:
     return "" if os.path.isdir(home) else "no home"
 
 
+def fill_disk(*, full: bool) -> None:
+    """Let no process on the machine write anything to a file, or let all of them again.
+
+    A limit on the size of files does it without a file system of the machine's own, and also to who runs already. The
+    error is "File too large" where a full disk says "No space left on device".
+    """
+    own = os.getpid()
+    for name in (str(own), *os.listdir("/proc")):
+        if name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                _soft, hard = resource.prlimit(int(name), resource.RLIMIT_FSIZE)
+                resource.prlimit(int(name), resource.RLIMIT_FSIZE, (0 if full else hard, hard))
+
+
 class Supervisor:
     """The main loop of process 1."""
 
@@ -309,6 +324,9 @@ class Supervisor:
                 os.close(descriptors[0])
         elif operation == "check":
             self._send({"checked": request["number"], "problem": problem_with(request["user"], request["cwd"])})
+        elif operation == "disk":
+            fill_disk(full=request["full"])
+            self._send({"checked": request["number"], "problem": ""})
         elif operation == "write":
             self._write(request)
         elif operation == "kill":
@@ -351,8 +369,8 @@ class Supervisor:
         try:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
-            # The last two are ignored by Python, and what is ignored stays ignored.
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            # Python ignores SIGPIPE, and what is ignored stays ignored: so shall SIGXFSZ, or a full disk would kill.
+            for number in (signal.SIGCHLD, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             null = os.open("/dev/null", os.O_RDONLY)
             os.dup2(null, 0)
