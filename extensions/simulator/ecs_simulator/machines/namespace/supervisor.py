@@ -107,7 +107,8 @@ class Mapper:
 
     def map(self) -> bool:
         """Whether it could: in a container it may not be allowed to, or there may not be so many users."""
-        self._ours.send(b"x")
+        with self._ours:
+            self._ours.send(b"x")
         _pid, status = os.waitpid(self._child, 0)
         return status == 0
 
@@ -344,7 +345,13 @@ class Supervisor:
             self._send({**answer, "errno": None})
             return
         news, report = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the machine has used up all processes
+            os.close(news)
+            os.close(report)
+            self._send({**answer, "errno": error.errno})
+            return
         if pid == 0:
             self._become_program(program, request, output, report)
         os.close(report)
