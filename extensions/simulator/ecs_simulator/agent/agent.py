@@ -76,13 +76,13 @@ class Agent:
         self._stopped: set[str] = set()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._witnesses: set[asyncio.Task[None]] = set()
-        self._started = clock.time()
+        self.started = clock.time()
 
     @property
     def last_heartbeat(self) -> float:
         """When the agent last told the service that it lives: at its start and each minute."""
-        beats = int((self._clock.time() - self._started) / HEARTBEAT_S)
-        return self._started + beats * HEARTBEAT_S
+        beats = int((self._clock.time() - self.started) / HEARTBEAT_S)
+        return self.started + beats * HEARTBEAT_S
 
     @property
     def active_tasks(self) -> int:

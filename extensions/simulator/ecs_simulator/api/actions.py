@@ -4,7 +4,21 @@
 from collections.abc import Callable
 from typing import Any
 
-from ecs_simulator.api import assistant, commands, instances, invocations, power, regions, sts, system_events, tags
+from ecs_simulator.api import (
+    assistant,
+    commands,
+    files,
+    instances,
+    invocations,
+    plugins,
+    power,
+    regions,
+    saved_commands,
+    settings,
+    sts,
+    system_events,
+    tags,
+)
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 
@@ -34,7 +48,18 @@ ACTIONS: dict[str, Action] = {
     "StartInstance": _anonymous(power.start_instance),
     "StartInstances": _anonymous(power.start_instances),
     "DescribeCloudAssistantStatus": _anonymous(assistant.describe_cloud_assistant_status),
+    "InstallCloudAssistant": _anonymous(assistant.install_cloud_assistant),
+    "ListPluginStatus": _anonymous(plugins.list_plugin_status),
+    "DescribeCloudAssistantSettings": _anonymous(settings.describe_cloud_assistant_settings),
+    "ModifyCloudAssistantSettings": _anonymous(settings.modify_cloud_assistant_settings),
+    "SendFile": files.send_file,
+    "DescribeSendFileResults": _anonymous(files.describe_send_file_results),
     "RunCommand": commands.run_command,
+    "InvokeCommand": commands.invoke_command,
+    "CreateCommand": _anonymous(saved_commands.create_command),
+    "ModifyCommand": _anonymous(saved_commands.modify_command),
+    "DeleteCommand": _anonymous(saved_commands.delete_command),
+    "DescribeCommands": _anonymous(saved_commands.describe_commands),
     "StopInvocation": _anonymous(commands.stop_invocation),
     "DescribeInvocations": _anonymous(invocations.describe_invocations),
     "DescribeInvocationResults": _anonymous(invocations.describe_invocation_results),

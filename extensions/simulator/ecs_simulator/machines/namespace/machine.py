@@ -19,8 +19,9 @@ from typing import Any
 
 from ecs_simulator.fleet import InstanceSpec, Settings
 from ecs_simulator.machines import base
-from ecs_simulator.machines.base import MachineError, MachineGone, PowerAction, Script, ScriptExists
+from ecs_simulator.machines.base import MachineError, MachineGone, PowerAction, Script, ScriptExists, SentFile
 from ecs_simulator.machines.namespace import supervisor
+from ecs_simulator.machines.namespace.files import problem, receive_command
 from ecs_simulator.machines.namespace.stand_ins import WITHOUT, stand_ins
 from ecs_simulator.machines.namespace.tree import make_tree
 
@@ -148,6 +149,12 @@ class NamespaceMachine(base.Machine):
     async def run(self, command: str) -> None:
         with open(os.devnull, "wb") as nowhere:  # noqa: ASYNC230  opening /dev/null does not wait
             self._start(["sh", "-c", command], "/root", nowhere.fileno())
+
+    async def receive(self, file: SentFile) -> str:
+        process = self._spawn(receive_command(file), "/")
+        exit_code = await process.wait()
+        await process.drain()
+        return problem(exit_code)
 
     async def shut_down(self, action: PowerAction) -> None:
         self.send({"op": "down", "restart": action is PowerAction.RESTART})
