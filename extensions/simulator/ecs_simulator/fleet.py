@@ -7,8 +7,8 @@ ignored makes a rehearsal prove the wrong thing.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,18 @@ class Fleet:
     faults: tuple[Fault, ...] = ()
     roles: tuple[Role, ...] = ()
     throttling: dict[str, Throttle] = field(default_factory=dict)
+    images: tuple[InstanceSpec, ...] = ()
+    default_image: InstanceSpec = InstanceSpec(id="", name="", region_id="", zone_id="")
+    """What an instance of an image that the fleet file does not know is like."""
+
+    def image(self, image_id: str) -> InstanceSpec:
+        """What an instance of that image is like; one with "win" in its id is Windows."""
+        for image in self.images:
+            if image.image_id == image_id:
+                return image
+        if "win" in image_id.lower():
+            return replace(self.default_image, image_id=image_id, os="windows", machine="scripted")
+        return replace(self.default_image, image_id=image_id)
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -175,6 +187,7 @@ def parse_fleet(document: Any) -> Fleet:
     limits = throttling(root.reader("throttling"))
     settings = _settings(root.reader("settings"))
     faults = root.readers("faults")
+    images = tuple(_image(reader) for reader in root.readers("images"))
     instances: list[InstanceSpec] = []
     regions = root.reader("regions")
     region_ids = regions.keys()
@@ -189,7 +202,7 @@ def parse_fleet(document: Any) -> Fleet:
     for id_, times in Counter(spec.id for spec in instances).items():
         if times > 1:
             raise FleetError(f"regions holds {times} instances with the id {id_}: names must differ within a region")
-    names = _names(instances)
+    names = _names({spec.id: spec.name for spec in instances})
     return Fleet(
         seed,
         account_id,
@@ -200,19 +213,20 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(fleet_fault(reader, names) for reader in faults),
         roles,
         limits,
+        images,
     )
 
 
-def parse_fault(document: Any, fleet: Fleet) -> Fault:
-    """Turn the parsed JSON of a request into one more :class:`Fault` of a fleet."""
-    return requested_fault(Reader(document, whole="the body"), _names(fleet.instances))
+def parse_fault(document: Any, instances: Mapping[str, str]) -> Fault:
+    """Turn the parsed JSON of a request into one more :class:`Fault` of the instances, which are names by id."""
+    return requested_fault(Reader(document, whole="the body"), _names(instances))
 
 
-def _names(instances: Sequence[InstanceSpec]) -> dict[str, list[str]]:
+def _names(instances: Mapping[str, str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
-    for spec in instances:
-        names.setdefault(spec.name, []).append(spec.id)
-    return names | {spec.id: [spec.id] for spec in instances}
+    for id_, name in instances.items():
+        names.setdefault(name, []).append(id_)
+    return names | {id_: [id_] for id_ in instances}
 
 
 def _settings(reader: Reader) -> Settings:
@@ -231,15 +245,9 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
     count = reader.take("count", int, 1)
     explicit_id = reader.take("id", str, "")
     zone_id = reader.take("zone", str, f"{region_id}-h")
-    os_type = reader.choice("os", ("linux", "windows"), "linux")
     tags = {str(key): str(value) for key, value in reader.take("tags", dict, {}).items()}
     status = reader.choice("status", ("Running", "Stopped"), "Running")
-    boot_s = reader.take("boot_s", float, 2.0)
-    machine = reader.choice("machine", MACHINE_KINDS, "auto")
-    agent = _agent(reader.reader("agent"))
-    dnf = reader.take("dnf", bool, True)
-    updates = tuple(_update(update) for update in reader.readers("updates"))
-    answers = tuple(_answer(answer) for answer in reader.readers("answers"))
+    machine = _machine_side(reader)
     managed = reader.take("managed", bool, False)
     service = _service_side(reader)
     reader.finish()
@@ -252,13 +260,6 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
         reader.fail("id", f"must be {prefix} and 8 to 30 lower case letters or digits, not {explicit_id!r}")
     if managed and status != "Running":
         reader.fail("status", "is that of an ECS instance: a managed instance has none")
-    if os_type == "windows" and machine == "namespace":
-        reader.fail("machine", "must be scripted for a Windows instance")
-    if updates and not dnf:
-        reader.fail("updates", "need the stand-in package manager: leave dnf out")
-    for package, times in Counter(update.name for update in updates).items():
-        if times > 1:
-            reader.fail("updates", f"name {package} {times} times: a package has one update")
     for number in range(1, count + 1):
         try:
             full_name = name.format(n=number)
@@ -269,18 +270,43 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
             name=full_name,
             region_id=region_id,
             zone_id=zone_id,
-            os=os_type,
             tags=tags,
             status=status,
-            boot_s=boot_s,
-            machine="scripted" if os_type == "windows" else machine,
-            agent=agent,
-            dnf=dnf,
-            updates=updates,
-            answers=answers,
             managed=managed,
+            **machine,
             **service,
         )
+
+
+def _machine_side(reader: Reader) -> dict[str, Any]:
+    """What the machine of an instance is and has, under the names of :class:`InstanceSpec`."""
+    side = {
+        "os": reader.choice("os", ("linux", "windows"), "linux"),
+        "boot_s": reader.take("boot_s", float, InstanceSpec.boot_s),
+        "machine": reader.choice("machine", MACHINE_KINDS, "auto"),
+        "agent": _agent(reader.reader("agent")),
+        "dnf": reader.take("dnf", bool, True),
+        "updates": tuple(_update(update) for update in reader.readers("updates")),
+        "answers": tuple(_answer(answer) for answer in reader.readers("answers")),
+    }
+    if side["os"] == "windows" and side["machine"] == "namespace":
+        reader.fail("machine", "must be scripted for a Windows instance")
+    if side["updates"] and not side["dnf"]:
+        reader.fail("updates", "need the stand-in package manager: leave dnf out")
+    for package, times in Counter(update.name for update in side["updates"]).items():
+        if times > 1:
+            reader.fail("updates", f"name {package} {times} times: a package has one update")
+    if side["os"] == "windows":
+        side["machine"] = "scripted"
+    return side
+
+
+def _image(reader: Reader) -> InstanceSpec:
+    """An entry of ``images``: what an instance that is made of it while the simulator runs is like."""
+    id_ = reader.take("id", str)
+    image = InstanceSpec(id="", name="", region_id="", zone_id="", image_id=id_, **_machine_side(reader))
+    reader.finish()
+    return image
 
 
 def _service_side(reader: Reader) -> dict[str, Any]:

@@ -97,8 +97,11 @@ class Simulator:
 
     async def _settle_machine_kinds(self, folder: Path) -> Fleet:
         """Replace ``auto`` by ``namespace`` where that works, by ``scripted`` elsewhere, and say so."""
-        kinds = {spec.machine for spec in self._fleet.instances}
-        if not kinds & {"auto", "namespace"}:
+        kinds = {spec.machine for spec in self._fleet.instances + self._fleet.images}
+        if kinds == {"scripted"}:
+            # Then what is made while it runs is scripted too, unless its image says otherwise.
+            return _with_machine(self._fleet, "scripted", only="auto")
+        if self._fleet.default_image.machine == "scripted":
             return self._fleet
         reason = await why_not(folder)
         if reason is None:
@@ -126,8 +129,13 @@ class Simulator:
 
 def _with_machine(fleet: Fleet, kind: str, *, only: str | None = None) -> Fleet:
     """The fleet with another kind of machine on its Linux instances, or only on those of kind ``only``."""
-    instances = tuple(
-        replace(spec, machine=kind) if spec.os == "linux" and only in (None, spec.machine) else spec
-        for spec in fleet.instances
+
+    def changed(spec: InstanceSpec) -> InstanceSpec:
+        return replace(spec, machine=kind) if spec.os == "linux" and only in (None, spec.machine) else spec
+
+    return replace(
+        fleet,
+        instances=tuple(map(changed, fleet.instances)),
+        images=tuple(map(changed, fleet.images)),
+        default_image=changed(fleet.default_image),
     )
-    return replace(fleet, instances=instances)

@@ -26,7 +26,7 @@ class Control:
         except ValueError as error:
             return _bad_request(f"the body is not JSON: {error}")
         try:
-            await self._cloud.faults.add(parse_fault(body, self._cloud.fleet))
+            await self._cloud.faults.add(parse_fault(body, self._cloud.names()))
         except (FleetError, FaultRefused) as error:
             return _bad_request(str(error))
         return web.json_response({})

@@ -16,6 +16,7 @@ from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.gateway.authentication import Authentication, Call, read_call
 from ecs_simulator.gateway.control import FAULTS_PATH, Control
 from ecs_simulator.gateway.permission import check_permission
+from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
 from ecs_simulator.gateway.request import Request, parse_request
 from ecs_simulator.gateway.throttle import Throttling
 
@@ -39,6 +40,7 @@ class Gateway:
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
         application.router.add_post(FAULTS_PATH, Control(self._cloud).add_fault)
+        application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
