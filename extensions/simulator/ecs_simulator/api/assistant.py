@@ -30,7 +30,7 @@ def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dic
     page = read_page(parameters, len(found), maximum=_MAXIMUM)
     # With ids, MaxResults has no effect: all of them are on one page (SDK docstring).
     rows = [_describe(cloud, host) for host in (found if ids else page.cut(found))]
-    return {"InstanceCloudAssistantStatusSet": {"InstanceCloudAssistantStatus": rows}, **page.fields()}
+    return {"InstanceCloudAssistantStatusSet": {"InstanceCloudAssistantStatus": rows}, **page.uncounted_fields()}
 
 
 def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def describe_send_file_results(cloud: Cloud, parameters: Parameters) -> dict[str
     ]
     page = read_page(parameters, len(found), maximum=_MAXIMUM_PAGE)
     rows = [_describe(sent, instance_id) for sent in page.cut(found)]
-    return {"Invocations": {"Invocation": rows}, **page.fields()}
+    return {"Invocations": {"Invocation": rows}, **page.uncounted_fields()}
 
 
 def _describe(sent: SentFiles, instance_id: str) -> dict[str, Any]:

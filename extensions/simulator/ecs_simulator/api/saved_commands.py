@@ -84,7 +84,8 @@ def describe_commands(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     ]
     page = read_page(parameters, len(found), maximum=_MAXIMUM_PAGE)
     plain = wants_plain_text(parameters)
-    return {"Commands": {"Command": [_describe(saved, plain=plain) for saved in page.cut(found)]}, **page.fields()}
+    rows = [_describe(saved, plain=plain) for saved in page.cut(found)]
+    return {"Commands": {"Command": rows}, **page.uncounted_fields()}
 
 
 def _matches(wanted: str, text: str) -> bool:
