@@ -22,6 +22,8 @@ from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
+CLOCKS = ("real", "virtual")
+MAXIMUM_SPEED = 10_000.0
 LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
 _MANAGED_INSTANCE_ID = re.compile(r"mi-[a-z0-9]{8,30}")
@@ -145,6 +147,10 @@ class Fleet:
     instances: tuple[InstanceSpec, ...]
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    clock: str = "real"
+    """``virtual``: the time stands still until a request moves it."""
+    speed: float = 1.0
+    """How many times as fast as the real time the real clock runs."""
     roles: tuple[Role, ...] = ()
     throttling: dict[str, Throttle] = field(default_factory=dict)
     images: tuple[InstanceSpec, ...] = ()
@@ -180,6 +186,12 @@ def parse_fleet(document: Any) -> Fleet:
     root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
+    clock = root.choice("clock", CLOCKS, "real")
+    speed = root.take("speed", float, 1.0)
+    if not 0 < speed <= MAXIMUM_SPEED:
+        root.fail("speed", f"must be above 0 and at most {MAXIMUM_SPEED:.0f}, not {speed:g}")
+    if clock == "virtual" and speed != 1:
+        root.fail("speed", "goes with clock: real, because a virtual clock stands still")
     keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
@@ -211,6 +223,8 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(instances),
         settings,
         tuple(fleet_fault(reader, names) for reader in faults),
+        clock,
+        speed,
         roles,
         limits,
         images,
