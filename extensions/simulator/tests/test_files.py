@@ -102,6 +102,14 @@ async def test_a_refusal_with_a_space_in_it_is_never_heard_of(call: Caller, cloc
     assert await outcome(call, invoke_id) == ("Timeout", "DeliveryTimeout")
 
 
+async def test_the_outcome_is_reported_once(call: Caller, clock: ManualClock) -> None:
+    await call.fault("agent_offline", seconds=1, after="file_received")
+    invoke_id = await send(call)
+    await call.happened("agent_offline")
+    await clock.advance(61)
+    assert await outcome(call, invoke_id) == ("Timeout", "DeliveryTimeout")
+
+
 async def test_a_file_waits_a_minute_for_the_agent(call: Caller, clock: ManualClock) -> None:
     await call.fault("agent_offline", seconds=30)
     first = await send(call)
@@ -186,7 +194,11 @@ async def test_a_file_arrives_on_a_real_machine(real: Caller) -> None:
     assert await outcome(real, invoke_id) == ("Success", "")
     assert (await rows(real))[0]["Content"] == encoded
     assert await output(real, "stat -c '%a %U %s' '/opt/app/b in'; stat -c %a /opt/app") == "750 root 23040\n755\n"
-    # Written in place: the link stays, and so does the mode of what it leads to until it is set.
+    # Written in place: the file stays whose it is, and a link leads where it led.
+    look = "stat -c '%U %i' '/opt/app/b in'"
+    before = await output(real, f"chown nobody '/opt/app/b in' 2>/dev/null; {look}")
+    assert await outcome(real, await send(real, name="b in", overwrite=True)) == ("Success", "")
+    assert await output(real, look) == before
     await output(real, "ln -s /root/target /opt/app/link; ln -s /nowhere/x /opt/app/broken")
     assert await outcome(real, await send(real, name="link")) == ("Invalid", "FileAlreadyExists")
     assert await outcome(real, await send(real, name="link", content="-n x\n", overwrite=True)) == ("Success", "")
@@ -196,11 +208,13 @@ async def test_a_file_arrives_on_a_real_machine(real: Caller) -> None:
 
 async def test_what_a_real_machine_refuses(real: Caller) -> None:
     assert await outcome(real, await send(real, name="../out")) == ("Success", "")
-    assert await output(real, "cat /opt/out") == "hello\n"
+    assert await output(real, "cat /opt/out; stat -c %a /opt/out") == "hello\n644\n"
     assert await outcome(real, await send(real, name="sub/a")) == ("Failed", "FileCreateFail")
     assert await outcome(real, await send(real, target_dir="/etc/passwd/x")) == ("Failed", "FilePathInvalid")
     # What belongs to nobody is there all the same.
     assert await outcome(real, await send(real, name="owned", file_owner="who")) == ("Invalid", "AccountNotExists")
     assert await outcome(real, await send(real, name="group", file_group="who")) == ("Invalid", "UserGroupNotExists")
     assert await output(real, "cat /opt/app/owned /opt/app/group") == "hello\nhello\n"
-    assert await outcome(real, await send(real, name="root", file_owner="root")) == ("Success", "")
+    # Who names one of the two means root by the other.
+    assert await outcome(real, await send(real, name="half", file_group="root")) == ("Success", "")
+    assert await output(real, "stat -c %U:%G /opt/app/half") == "root:root\n"

@@ -6,6 +6,7 @@ and setuid and sticky bits are dropped. What it calls invalid it says in a reque
 value, so that the service never hears of it.
 """
 
+import asyncio
 import posixpath
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -143,6 +144,7 @@ class Files:
             problem, heard = "", False
         else:
             self._audit.machine(delivery.instance_id, "file_received", invoke_id=sent.id, problem=problem)
+            await asyncio.sleep(0)  # a fault that the event sets off comes before the report
             values = {"FileGroupNotExist": file.group, "FileOwnerNotExist": file.owner, "FileExist": file.path}
             heard = host.online and " " not in values.get(problem, "")
         if not heard:
