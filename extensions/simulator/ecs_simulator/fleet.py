@@ -110,6 +110,8 @@ class Settings:
     """How long the agent waits between the four tries of a final report."""
     unreported_timeout_s: float = 60.0
     """How long after its time is up a command that nobody reports is a Timeout."""
+    heartbeat_lost_s: float = 180.0
+    """After how long without a heartbeat CloudAssistantStatus is false; commands reach such an agent all the same."""
     delivery_timeout_s: float = 60.0
     """How long a command waits for an agent that is offline before it is Aborted."""
     wrong_frequency_is_refused: bool = True

@@ -72,6 +72,12 @@ class Injection:
                 host.kill_agent(fault.seconds)
             case "agent_offline":
                 host.go_offline(fault.seconds)
+            case "boot_slow" | "boot_stuck" | "boot_twice" | "boot_without_agent":
+                host.next_boot.arm(fault.name, fault.seconds)
+            case "heartbeat_slow":
+                host.slow_heartbeat(fault.seconds or 0.0)
+            case "instance_released":
+                self._release(host)
             case "power_loss":
                 await host.lose_power()
             case "report_lost":
