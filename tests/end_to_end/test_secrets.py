@@ -89,11 +89,13 @@ def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
     return {
         "ecs_cloud_assistant": {"instance_ids": [ids["a"]], "timeout": 10},
         "ecs_instance_info": {},
+        "ecs_invocation_info": {},
         "ecs_instance_state": {"instance_ids": [ids["off"]], "state": "stopped"},
         "ecs_patch": {"instances": [{"instance_id": ids["a"]}], "preflight": "{{ result_0 }}", "steps": []},
         "ecs_patch_info": {"instances": [{"instance_id": ids["a"]}]},
         "ecs_reboot": {"instance_ids": [ids["off"]], "fail_on_instance_failure": False},
         "ecs_run_command": {"instance_ids": [ids["a"]], "content": "true", "timeout": 30},
+        "ecs_stop_invocation": {"invoke_id": "t-nope"},
         "ecs_wait_invocation": {"invoke_ids": ["t-nope"]},
     }[module]
 
