@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 import time
+import traceback
 
 from .campaign import Campaign
 from .report import figures, told
@@ -23,9 +24,12 @@ def main() -> int:
     campaign = Campaign(range(options.seed, options.seed + options.runs), options.at_once)
     campaign.on_outcome = lambda outcome: print(told(outcome), flush=True)
     outcomes = asyncio.run(campaign.run())
+    for seed, error in campaign.broken.items():
+        print(f"=== seed {seed} did not come to an end")
+        print("".join(traceback.format_exception(error)))
     print(figures(outcomes))
     print(f"seeds {options.seed} to {options.seed + options.runs - 1}, {time.monotonic() - began:.0f} s")
-    return int(any(outcome.violations for outcome in outcomes) or len(outcomes) < options.runs)
+    return int(any(outcome.violations for outcome in outcomes) or bool(campaign.broken))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,16 @@ _SEEDS_PER_CLOUD = 25
 
 
 class Campaign:
-    """The runs of some seeds; ``on_outcome`` is called with each outcome as it comes."""
+    """The runs of some seeds; ``on_outcome`` is called with each outcome as it comes.
+
+    ``broken`` holds the seeds of runs that did not come to an end, each with the reason: the others go on.
+    """
 
     def __init__(self, seeds: Iterable[int], at_once: int) -> None:
         self._seeds = list(seeds)
         self._at_once = at_once
         self.on_outcome: Callable[[Outcome], None] = lambda outcome: None
+        self.broken: dict[int, Exception] = {}
         self._clouds: dict[int, asyncio.Task[Cloud]] = {}
         self._listening: dict[int, asyncio.Task[None]] = {}
         self._left = Counter(seed // _SEEDS_PER_CLOUD for seed in self._seeds)
@@ -33,9 +37,13 @@ class Campaign:
 
         async def work() -> None:
             for seed in turns:
-                outcome = await self._play(seed)
-                outcomes.append(outcome)
-                self.on_outcome(outcome)
+                try:
+                    outcome = await self._play(seed)
+                except Exception as error:  # the others go on
+                    self.broken[seed] = error
+                else:
+                    outcomes.append(outcome)
+                    self.on_outcome(outcome)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -50,12 +58,12 @@ class Campaign:
         number = seed // _SEEDS_PER_CLOUD
         if number not in self._clouds:
             self._clouds[number] = asyncio.create_task(self._open(number))
-        cloud = await asyncio.shield(self._clouds[number])
-        outcome = await Run(make_plan(seed), cloud).play()
-        self._left[number] -= 1
-        if not self._left[number]:
-            await self._close(number)
-        return outcome
+        try:
+            return await Run(make_plan(seed), await asyncio.shield(self._clouds[number])).play()
+        finally:
+            self._left[number] -= 1
+            if not self._left[number]:
+                await self._close(number)
 
     async def _open(self, number: int) -> Cloud:
         plans = [make_plan(seed) for seed in self._seeds if seed // _SEEDS_PER_CLOUD == number]
@@ -64,6 +72,7 @@ class Campaign:
         return cloud
 
     async def _close(self, number: int) -> None:
-        cloud = await self._clouds.pop(number)
-        self._listening.pop(number).cancel()
-        await asyncio.to_thread(cloud.stop)
+        opened = self._clouds.pop(number)
+        if number in self._listening:
+            self._listening.pop(number).cancel()
+            await asyncio.to_thread((await opened).stop)

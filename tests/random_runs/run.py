@@ -106,28 +106,23 @@ class Run:
     # --- controllers -------------------------------------------------------------------------------------------
 
     async def _until_all_have_verdicts(self) -> None:
-        waiting = dict.fromkeys(self.plan.run_ids)
-        rival = self.plan.rival != "none"
+        waiting = list(self.plan.run_ids)
+        rivals = [self.plan.run_id] if self.plan.rival == "same run" else []
         for _start in range(MOST_STARTS):
             before = {run_id: self._words(run_id) for run_id in waiting}
-            first, *others = waiting
-            starts = [self._control(first)] + [self._control(run_id, self.plan.rival_delay_s) for run_id in others]
-            if rival and self.plan.rival == "same run":
-                starts.append(self._control(first, self.plan.rival_delay_s))
-            await asyncio.gather(*starts)
-            rival = False
-            waiting = dict.fromkeys(run_id for run_id in waiting if not self._has_end(run_id, before[run_id]))
+            starts = [self._control(waiting[0])]
+            starts += [self._control(run_id, self.plan.rival_delay_s) for run_id in [*waiting[1:], *rivals]]
+            answered = {run_id for run_id in await asyncio.gather(*starts) if run_id}
+            waiting = [run_id for run_id in waiting if run_id not in answered or not self._ends(run_id, before[run_id])]
+            rivals = []
             if not waiting:
                 return
 
-    def _has_end(self, run_id: str, before: list[tuple[str, str]] | None) -> bool:
+    def _ends(self, run_id: str, before: list[tuple[str, str]]) -> bool:
         """All is well, or asking once more has brought the very same: a step that fails fails again."""
         words = self._words(run_id)
-        if len(words) < self.plan.hosts:
-            return False
-        return all(status == "ok" for status, _info in words) or (
-            words == before and all(status == "failed" for status, _info in words if status != "ok")
-        )
+        bad = {status for status, _failure in words} - {"ok"}
+        return not bad or (words == before and bad == {"failed"})
 
     def _words(self, run_id: str) -> list[tuple[str, str]]:
         """The last verdict on each host, as far as there is one."""
@@ -139,8 +134,8 @@ class Run:
                 words.append(("ok" if last["ok"] else last["status"], last["failure"] or ""))
         return words
 
-    async def _control(self, run_id: str, delay_s: float = 0.0) -> None:
-        """A controller from its start to its end, whoever ends it."""
+    async def _control(self, run_id: str, delay_s: float = 0.0) -> str | None:
+        """A controller from its start to its end, whoever ends it; its run id, if it gave verdicts."""
         await asyncio.sleep(delay_s)
         answer, theirs = _FORK.Pipe(duplex=False)
         process = _FORK.Process(target=control, args=(self._job(run_id), theirs), daemon=True)
@@ -155,13 +150,13 @@ class Run:
             await asyncio.sleep(_LOOK_S)
         self._alive.remove(controller)
         try:
-            verdicts = answer.recv()
-        except EOFError:
-            verdicts = None  # it was killed
-        at = time.time()
+            at, verdicts = answer.recv()
+        except EOFError:  # it was killed
+            at, verdicts = 0.0, []
         await asyncio.to_thread(process.join)
-        for verdict in (verdicts or {}).values():
+        for verdict in verdicts:
             self.verdicts[verdict["name"]].append(Verdict(run_id, at, verdict))
+        return run_id if verdicts else None
 
     def _job(self, run_id: str) -> dict[str, Any]:
         """The options of ecs_patch_info and ecs_patch."""
