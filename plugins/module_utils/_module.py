@@ -88,7 +88,8 @@ def run_module(
 ) -> None:
     """Read the options, run ``core`` and exit with what it returns.
 
-    A result with the key ``failed`` fails the task and keeps everything else in it. An error of the core becomes one
+    A result with the key ``failed`` fails the task and keeps everything else in it; its ``diff`` is left out unless
+    somebody wants to see it. An error of the core becomes one
     sentence and ``refused``: a core raises only as long as it has changed nothing.
     """
     module = Module(
@@ -105,6 +106,8 @@ def run_module(
         result = core(Context(module.params, module.check_mode, clock, progress))
     except CloudError as error:
         module.fail_json(msg=str(error), refused=True)
+    if not module._diff:
+        result.pop("diff", None)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

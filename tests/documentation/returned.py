@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _TYPES = {"bool": bool, "dict": dict, "float": float, "int": int, "list": list, "str": str}
-_ANSIBLES = {"changed", "deprecations", "exception", "failed", "invocation", "msg", "skipped", "warnings"}
+_ANSIBLES = {"changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "skipped", "warnings"}
 _BY_NAME = re.compile(r"\bby (instance id|its name)\b")
 _REFERENCE = re.compile(r"\bRV\(([a-z_.]+)#module:([a-z_.]+)\)")
 

@@ -88,6 +88,7 @@ def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
     """Arguments with which a module works (or ends soon: nothing is restarted again and again)."""
     return {
         "ecs_instance_info": {},
+        "ecs_instance_state": {"instance_ids": [ids["off"]], "state": "stopped"},
         "ecs_patch": {"instances": [{"instance_id": ids["a"]}], "preflight": "{{ result_0 }}", "steps": []},
         "ecs_patch_info": {"instances": [{"instance_id": ids["a"]}]},
         "ecs_reboot": {"instance_ids": [ids["off"]], "fail_on_instance_failure": False},

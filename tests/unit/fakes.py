@@ -120,6 +120,7 @@ class FakeApi:
     refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
+    on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -197,6 +198,22 @@ class FakeApi:
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         self.calls.append(("reboot_instances", list(instance_ids)))
         answers = [self.on_reboot(id_) for id_ in instance_ids]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, PowerRow)]
+
+    def start_instances(self, instance_ids: Sequence[str], *, within_s: float) -> list[PowerRow]:
+        return self._power("start_instances", instance_ids)
+
+    def stop_instances(
+        self, instance_ids: Sequence[str], *, force: bool, stopped_mode: str | None, within_s: float
+    ) -> list[PowerRow]:
+        return self._power("stop_instances", instance_ids)
+
+    def _power(self, action: str, instance_ids: Sequence[str]) -> list[PowerRow]:
+        self.calls.append((action, list(instance_ids)))
+        answers = [self.on_power(action, id_) for id_ in instance_ids]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer

@@ -108,6 +108,11 @@ class Settings:
     """How long after its time is up a command that nobody reports is a Timeout."""
     delivery_timeout_s: float = 60.0
     """How long a command waits for an agent that is offline before it is Aborted."""
+    wrong_frequency_is_refused: bool = True
+    """Whether the service refuses a Frequency that is wrong (InvalidParam.Frequency). Otherwise each instance says so:
+    Invalid, with a code such as BadCronExpression."""
+    api_restart_runs_reboot_commands: bool = True
+    """Whether NextRebootOnly and EveryReboot also count restarts through the API."""
     maximum_timeout_s: int = 86_400
     """The longest Timeout of a command that the service takes."""
     output_quota_bytes: int = 12_000

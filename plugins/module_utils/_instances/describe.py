@@ -19,12 +19,16 @@ class AgentApi(Protocol):
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]: ...
 
 
-class DescribeApi(AgentApi, Protocol):
-    """The calls that looking needs."""
+class InstanceApi(Protocol):
+    """The call that looking at instances needs."""
 
     region_id: str
 
     def describe_instances(self, instance_ids: Sequence[str] | None = None) -> Iterator[InstanceRow]: ...
+
+
+class DescribeApi(AgentApi, InstanceApi, Protocol):
+    """The calls that looking needs."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,17 @@ def chunks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 def look(api: DescribeApi, instance_ids: Sequence[str]) -> dict[str, Seen]:
     """Instance and agent of each id."""
+    instances = look_at_instances(api, instance_ids)
+    agents = look_at_agents(api, list(instances))
+    return {instance_id: Seen(instances.get(instance_id), agents.get(instance_id)) for instance_id in instance_ids}
+
+
+def look_at_instances(api: InstanceApi, instance_ids: Sequence[str]) -> dict[str, InstanceRow]:
+    """The instances that the region has of these ids."""
     instances: dict[str, InstanceRow] = {}
     for chunk in chunks(instance_ids, limits.DESCRIBE_INSTANCES_IDS):
         instances |= {row.instance_id: row for row in api.describe_instances(chunk)}
-    agents = look_at_agents(api, list(instances))
-    return {instance_id: Seen(instances.get(instance_id), agents.get(instance_id)) for instance_id in instance_ids}
+    return instances
 
 
 def look_at_agents(api: AgentApi, instance_ids: Sequence[str]) -> dict[str, AgentRow]:

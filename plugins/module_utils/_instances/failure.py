@@ -8,6 +8,19 @@ from dataclasses import dataclass
 
 from .._sdk.errors import ApiError, CloudError, NoAnswer
 
+# Error codes up to the first dot that blame an instance rather than the request: RebootInstances and its like document
+# the first four, RunCommand the last two.
+_BLAME_INSTANCES = frozenset(
+    {
+        "IncorrectInstanceStatus",
+        "InstanceLockedForSecurity",
+        "InstanceExpiredOrInArrears",
+        "DiskError",
+        "InvalidInstance",
+        "InvalidInstanceId",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -35,3 +48,13 @@ def failure_of(error: CloudError, *, refused: str = "input") -> Failure:
     else:
         kind = refused
     return Failure(kind, str(error), code)
+
+
+def blames_instances(error: CloudError) -> bool:
+    """Whether a call was rejected, without effect, for the sake of one or some of its instances."""
+    return isinstance(error, ApiError) and error.status < 500 and error.code.split(".")[0] in _BLAME_INSTANCES
+
+
+def no_such_instance(region_id: str) -> Failure:
+    """An id that the region does not have."""
+    return Failure("instance", f"There is no such instance in {region_id}. Check the instance id and the region.")

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from . import imports, limits
 from .calls import Calls, rows_of, tags_of
@@ -38,19 +39,34 @@ class InstanceCalls(Calls):
             yield from map(InstanceRow.read, rows_of(page, "Instances", "Instance"))
 
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
-        """RebootInstances, each instance for itself (BatchOptimization=SuccessFirst).
+        """RebootInstances; :meth:`_power` says how."""
+        request = imports.models.RebootInstancesRequest(force_reboot=force)
+        call = self._client.reboot_instances_with_options
+        return self._power("RebootInstances", call, request, instance_ids, within_s)
+
+    def start_instances(self, instance_ids: Sequence[str], *, within_s: float) -> list[PowerRow]:
+        """StartInstances; :meth:`_power` says how."""
+        request = imports.models.StartInstancesRequest()
+        return self._power("StartInstances", self._client.start_instances_with_options, request, instance_ids, within_s)
+
+    def stop_instances(
+        self, instance_ids: Sequence[str], *, force: bool, stopped_mode: str | None, within_s: float
+    ) -> list[PowerRow]:
+        """StopInstances; :meth:`_power` says how."""
+        request = imports.models.StopInstancesRequest(force_stop=force, stopped_mode=stopped_mode)
+        return self._power("StopInstances", self._client.stop_instances_with_options, request, instance_ids, within_s)
+
+    def _power(
+        self, action: str, call: Callable[..., Any], request: Any, instance_ids: Sequence[str], within_s: float
+    ) -> list[PowerRow]:
+        """Send a request about the power of at most ``limits.POWER_IDS`` instances, each for itself (SuccessFirst).
 
         It has no client token: raises :class:`NoAnswer` when the answer is lost, and is not sent again then. While it
         is throttled it is tried again, for at most ``within_s`` seconds.
         """
-        request = imports.models.RebootInstancesRequest(
-            region_id=self.region_id,
-            instance_id=list(instance_ids),
-            force_reboot=force,
-            batch_optimization="SuccessFirst",
-        )
-        attempted = self._attempted("RebootInstances", instance_ids)
-        call = self._client.reboot_instances_with_options
+        request.region_id, request.instance_id = self.region_id, list(instance_ids)
+        request.batch_optimization = "SuccessFirst"
+        attempted = self._attempted(action, instance_ids)
         body = self._call(attempted, call, request, harmless=False, total_s=within_s)
         return [PowerRow.read(row) for row in rows_of(body, "InstanceResponses", "InstanceResponse")]
 

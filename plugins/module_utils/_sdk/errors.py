@@ -26,6 +26,9 @@ _ADVICE = {
     "InvalidInstanceId.NotFound": "Check the instance ids and the region: an instance is not there.",
     "InvalidInstance.NotMatch": "Check that the instances are running and of the platform the script is for.",
     "IncorrectInstanceStatus": "Start the instance first, or wait until its current operation is over.",
+    "InstanceLockedForSecurity": "The instance is locked for security reasons: see what Security Center says of it.",
+    "InstanceExpiredOrInArrears": "Renew the subscription of the instance, or settle the account.",
+    "DiskError": "Something is wrong with a disk of the instance: see its disks and system events in the console.",
     "InvalidAction.NotFound": "Check the endpoint: it does not serve this API.",
 }
 

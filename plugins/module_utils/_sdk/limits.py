@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-# RunCommandRequest.InstanceId: "Array length: 1 to 100"; DescribeInstances and RebootInstances take as many.
+# RunCommandRequest.InstanceId: "Array length: 1 to 100"; DescribeInstances takes as many, and so do RebootInstances,
+# StopInstances and StartInstances.
 RUN_COMMAND_IDS = 100
 DESCRIBE_INSTANCES_IDS = 100
-REBOOT_IDS = 100
+POWER_IDS = 100
 # DescribeCloudAssistantStatus shows at most 50 on a page, and with ids there is only one page.
 ASSISTANT_STATUS_IDS = 50
 

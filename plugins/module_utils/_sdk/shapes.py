@@ -44,6 +44,8 @@ class InstanceRow:
     public_ip: str
     tags: dict[str, str]
     started: float | None
+    stopped_mode: str = ""
+    """How it was stopped: StopCharging, KeepCharging, or Not-applicable."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> InstanceRow:
@@ -59,6 +61,7 @@ class InstanceRow:
             public_ip=_first(row, "PublicIpAddress") or (row.get("EipAddress") or {}).get("IpAddress") or "",
             tags={tag["TagKey"]: tag.get("TagValue") or "" for tag in (row.get("Tags") or {}).get("Tag") or []},
             started=parse_time(row.get("StartTime")),
+            stopped_mode=row.get("StoppedMode") or "",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
-from ecs_simulator.agent.task import Command, Task
+from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Settings
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script, ScriptExists
@@ -95,6 +95,10 @@ class Agent:
             job = self._jobs[id_] = asyncio.ensure_future(self._work(task))
             job.add_done_callback(lambda job: self._jobs.pop(id_))
 
+    def has(self, invocation_id: str) -> bool:
+        """Whether a task of that invocation runs or waits for a worker."""
+        return invocation_id in self._jobs
+
     def stop(self, task: Task) -> None:
         """Acknowledge the stop, then kill the direct child; a queued command still runs later, unreported."""
         self._stopped.add(task.invocation_id)
@@ -122,7 +126,8 @@ class Agent:
         prefix = f"{command.name}-" if command.name else ""
         name = f"{prefix}{task.invocation_id}{_SUFFIXES[command.type]}".replace("/", "_")
         try:
-            process = await self._machine.start(Script(name, command.content, command.working_dir))
+            repeats = command.repeat in REPEATING
+            process = await self._machine.start(Script(name, command.content, command.working_dir, repeats=repeats))
         except ScriptExists as error:
             text = str(error)
             await self._report(task, lambda: self._reports.failed(task, "ScriptFileExisted", text))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 FAILED_STATUSES = frozenset({"Invalid", "Aborted", "Failed", "Timeout", "Error"})
 STOPPED_STATUSES = frozenset({"Cancelled", "Terminated"})
 FINAL_STATUSES = FAILED_STATUSES | STOPPED_STATUSES | {"Success"}
+# Modes of repetition with which a command may run more than once on an instance.
+REPEATING = frozenset({"Period", "EveryReboot"})
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,13 @@ class Task:
     def final(self) -> bool:
         return self.status in FINAL_STATUSES
 
-    @property
-    def record_status(self) -> str:
-        """The status in the words of the older InvokeRecordStatus."""
-        if self.status in STOPPED_STATUSES:
-            return "Stopped"
-        if self.status in ("Success", "Failed"):
-            return "Finished"
-        if self.status in FAILED_STATUSES:
-            return "Failed"
-        return "Stopping" if self.status == "Stopping" else "Running"
+
+def record_status(status: str) -> str:
+    """A status on an instance in the words of the older InvokeRecordStatus."""
+    if status in STOPPED_STATUSES:
+        return "Stopped"
+    if status in ("Success", "Failed"):
+        return "Finished"
+    if status in FAILED_STATUSES:
+        return "Failed"
+    return "Stopping" if status == "Stopping" else "Running"

@@ -9,6 +9,8 @@ from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.api.targets import read_targets
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.cloud.frequency import FrequencyError
+from ecs_simulator.cloud.host import Host
 from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.cloud.placeholders import check_passed, parameter_names
 
@@ -33,8 +35,15 @@ def _run(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     cloud.require_region(region_id)
     command = _read_command(cloud, parameters)
     hosts = read_targets(cloud, parameters, region_id, fields.COMMAND_OS[command.type])
-    invocation = cloud.run(region_id, command, hosts, read_tags(parameters))
-    return {"CommandId": command.id, "InvokeId": invocation.id}
+    return {"CommandId": command.id, "InvokeId": start(cloud, parameters, region_id, command, hosts).id}
+
+
+def start(cloud: Cloud, parameters: Parameters, region_id: str, command: Command, hosts: list[Host]) -> Invocation:
+    """Let the hosts have a command, as RunCommand and InvokeCommand do."""
+    try:
+        return cloud.run(region_id, command, hosts, read_tags(parameters), parameters.text("ResourceGroupId"))
+    except FrequencyError as error:
+        raise ApiError(400, "InvalidParam.Frequency", f"The specified frequency is invalid. {error}") from None
 
 
 def read_tags(parameters: Parameters) -> dict[str, str]:
@@ -49,8 +58,6 @@ def _read_command(cloud: Cloud, parameters: Parameters) -> Command:
     if parameters.text("OssOutputDelivery"):
         raise ApiError(403, "Operation.Forbidden", "The simulator has no object storage to deliver outputs to.")
     repeat, frequency = fields.read_repeat(parameters)
-    if repeat != "Once":
-        raise ApiError(403, "Operation.Forbidden", "The simulator knows only RepeatMode Once yet.")
     content = fields.read_content(parameters)
     enabled = parameters.flag("EnableParameter")
     passed = fields.read_passed(parameters)

@@ -1,50 +1,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DescribeInvocations and DescribeInvocationResults."""
+"""DescribeInvocations and DescribeInvocationResults: which invocations and results a request asks for."""
 
-import base64
-import json
+from collections.abc import Callable
 from typing import Any
 
-from ecs_simulator.agent.task import Task
+from ecs_simulator.agent.task import REPEATING, record_status
+from ecs_simulator.api.invocation_rows import Result, invocation_row, result_row
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
-from ecs_simulator.clock import iso
 from ecs_simulator.cloud.cloud import Cloud
+from ecs_simulator.cloud.errors import invalid, missing
 from ecs_simulator.cloud.invocation import Invocation
 
 _MAXIMUM_PAGE = 50
 
 
 def describe_invocations(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    found = _matching(cloud, parameters)
-    page = read_page(parameters, len(found), maximum=_MAXIMUM_PAGE)
-    plain = _wants_plain_text(parameters)
-    with_output = parameters.flag("IncludeOutput")
     instance_id = parameters.text("InstanceId")
-    rows = []
-    for invocation in page.cut(found):
-        tasks = [task for task in invocation.tasks.values() if instance_id in ("", task.instance_id)]
-        row = _describe_invocation(invocation, plain=plain)
-        row["InvokeInstances"] = {
-            "InvokeInstance": [_describe_task(task, plain=plain, with_output=with_output) for task in tasks]
-        }
-        rows.append(row)
+    with_output = parameters.flag("IncludeOutput")
+    if with_output and not instance_id and not parameters.text("InvokeId"):
+        raise missing("InvokeId")
+    wanted = _wanted_of_the_whole(parameters)
+    found = [invocation for invocation in _matching(cloud, parameters) if wanted(invocation)]
+    page = read_page(parameters, len(found), maximum=_MAXIMUM_PAGE)
+    plain = wants_plain_text(parameters)
+    rows = [
+        invocation_row(invocation, instance_id, plain=plain, with_output=with_output) for invocation in page.cut(found)
+    ]
     return {"Invocations": {"Invocation": rows}, **page.fields()}
 
 
 def describe_invocation_results(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    plain = _wants_plain_text(parameters)
+    plain = wants_plain_text(parameters)
     instance_id = parameters.text("InstanceId")
     status = parameters.text("InvokeRecordStatus")
-    tasks = [
-        (invocation, task)
+    with_history = parameters.flag("IncludeHistory")
+    if with_history:
+        _require_repeating(cloud, parameters)
+    results = [
+        result
         for invocation in _matching(cloud, parameters)
-        for task in invocation.tasks.values()
-        if instance_id in ("", task.instance_id) and status in ("", task.record_status)
+        for result in _results(invocation, with_history=with_history)
+        if instance_id in ("", result.task.instance_id) and status in ("", result.status, record_status(result.status))
     ]
-    page = read_page(parameters, len(tasks), maximum=_MAXIMUM_PAGE)
-    rows = [_describe_result(invocation, task, plain=plain) for invocation, task in page.cut(tasks)]
+    page = read_page(parameters, len(results), maximum=_MAXIMUM_PAGE)
+    rows = [result_row(result, plain=plain) for result in page.cut(results)]
     return {"Invocation": {"InvocationResults": {"InvocationResult": rows}, **page.fields()}}
+
+
+def wants_plain_text(parameters: Parameters) -> bool:
+    """The answer's texts are Base64 unless asked for otherwise."""
+    return parameters.text("ContentEncoding").lower() == "plaintext"
 
 
 def _matching(cloud: Cloud, parameters: Parameters) -> list[Invocation]:
@@ -53,105 +59,60 @@ def _matching(cloud: Cloud, parameters: Parameters) -> list[Invocation]:
     cloud.require_region(region_id)
     tags = parameters.tags()
     instance_id = parameters.text("InstanceId")
+    invoke_id, command_id = parameters.text("InvokeId"), parameters.text("CommandId")
+    group_id = parameters.text("ResourceGroupId")
     return [
         invocation
-        for invocation in reversed(cloud.invocations.values())
+        for invocation in _all_or_one(cloud, invoke_id)
         if invocation.region_id == region_id
-        and parameters.text("InvokeId") in ("", invocation.id)
-        and parameters.text("CommandId") in ("", invocation.command.id)
+        and command_id in ("", invocation.command.id)
         and (not instance_id or instance_id in invocation.tasks)
+        and group_id in ("", invocation.resource_group_id)
         and tags.items() <= invocation.tags.items()
     ]
 
 
-def _wants_plain_text(parameters: Parameters) -> bool:
-    """The answer's texts are Base64 unless asked for otherwise."""
-    return parameters.text("ContentEncoding").lower() == "plaintext"
+def _all_or_one(cloud: Cloud, invoke_id: str) -> list[Invocation]:
+    if not invoke_id:
+        return list(reversed(cloud.invocations.values()))
+    invocation = cloud.invocations.get(invoke_id)
+    return [invocation] if invocation else []
 
 
-def _encode(content: bytes, *, plain: bool) -> str:
-    return content.decode("utf-8", "replace") if plain else base64.b64encode(content).decode()
+def _wanted_of_the_whole(parameters: Parameters) -> Callable[[Invocation], bool]:
+    """The filters that only DescribeInvocations has; some count only without an InstanceId (SDK docstring).
+
+    Without Timed there are commands of both kinds, although the docstring calls false the default: it could then not
+    show a scheduled command by its id.
+    """
+    by_instance = bool(parameters.text("InstanceId"))
+    name = "" if by_instance else parameters.text("CommandName")
+    repeat = "" if by_instance else parameters.text("RepeatMode")
+    status = parameters.text("InvokeStatus")
+    if by_instance and status == "PartialFailed":
+        status = ""
+    command_type = parameters.text("CommandType")
+    timed = parameters.flag("Timed") if parameters.text("Timed") else None
+    return lambda invocation: (
+        name in ("", invocation.command.name)
+        and repeat in ("", invocation.command.repeat)
+        and command_type in ("", invocation.command.type)
+        and status in ("", invocation.status, invocation.record_status)
+        and timed in (None, invocation.timed)
+    )
 
 
-def _time(timestamp: float | None) -> str:
-    return "" if timestamp is None else iso(timestamp)
+def _require_repeating(cloud: Cloud, parameters: Parameters) -> None:
+    invocation = cloud.invocations.get(parameters.required("InvokeId"))
+    if invocation and invocation.command.repeat not in REPEATING:
+        raise invalid("IncludeHistory", "needs the InvokeId of a command with RepeatMode Period or EveryReboot")
 
 
-def _tags(invocation: Invocation) -> dict[str, Any]:
-    return {"Tag": [{"TagKey": key, "TagValue": value} for key, value in invocation.tags.items()]}
-
-
-def _describe_invocation(invocation: Invocation, *, plain: bool) -> dict[str, Any]:
-    command = invocation.command
-    return {
-        "InvokeId": invocation.id,
-        "CommandId": command.id,
-        "CommandName": command.name,
-        "CommandDescription": command.description,
-        "CommandType": command.type,
-        "CommandContent": _encode(command.content, plain=plain),
-        "CreationTime": iso(invocation.created),
-        "InvocationStatus": invocation.status,
-        "InvokeStatus": invocation.record_status,
-        "RepeatMode": command.repeat,
-        "Timed": False,
-        "Frequency": command.frequency,
-        "Parameters": json.dumps(dict(command.parameters)),
-        "Timeout": command.timeout_s,
-        "Username": command.username,
-        "WorkingDir": command.working_dir,
-        "TerminationMode": command.termination_mode,
-        "Launcher": command.launcher,
-        "ContainerId": command.container_id,
-        "ContainerName": command.container_name,
-        "Tags": _tags(invocation),
-    }
-
-
-def _describe_task(task: Task, *, plain: bool, with_output: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "InstanceId": task.instance_id,
-        "InvocationStatus": task.status,
-        "InstanceInvokeStatus": task.record_status,
-        "CreationTime": iso(task.created),
-        "StartTime": _time(task.started),
-        "FinishTime": _time(task.finished),
-        "StopTime": _time(task.stopped),
-        "UpdateTime": iso(task.updated),
-        "ErrorCode": task.error_code,
-        "ErrorInfo": task.error_info,
-        "Repeats": 1 if task.started else 0,
-        "Timed": False,
-        "Output": _encode(task.output, plain=plain) if with_output else "",
-        "Dropped": task.dropped,
-    }
-    if task.exit_code is not None:
-        row["ExitCode"] = task.exit_code
-    return row
-
-
-def _describe_result(invocation: Invocation, task: Task, *, plain: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "InvokeId": invocation.id,
-        "CommandId": invocation.command.id,
-        "InstanceId": task.instance_id,
-        "InvocationStatus": task.status,
-        "InvokeRecordStatus": task.record_status,
-        "StartTime": _time(task.started),
-        "FinishedTime": _time(task.finished),
-        "StopTime": _time(task.stopped),
-        "ErrorCode": task.error_code,
-        "ErrorInfo": task.error_info,
-        "Repeats": 1 if task.started else 0,
-        "Output": _encode(task.output, plain=plain),
-        "Dropped": task.dropped,
-        "Username": invocation.command.username,
-        "TerminationMode": invocation.command.termination_mode,
-        "Launcher": invocation.command.launcher,
-        "ContainerId": invocation.command.container_id,
-        "ContainerName": invocation.command.container_name,
-        "Tags": _tags(invocation),
-    }
-    if task.exit_code is not None:
-        row["ExitCode"] = task.exit_code
-    return row
+def _results(invocation: Invocation, *, with_history: bool) -> list[Result]:
+    if with_history:
+        return [
+            Result(invocation, run, run.status, number)
+            for runs in invocation.runs.values()
+            for number, run in reversed(list(enumerate(runs, 1)))
+        ]
+    return [Result.last(invocation, task) for task in invocation.tasks.values()]

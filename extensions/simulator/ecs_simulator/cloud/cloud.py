@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from ecs_simulator.agent.task import Command, Task
+from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.callers import Callers
@@ -19,6 +19,7 @@ from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.invocation import Invocation
+from ecs_simulator.cloud.schedules import Schedules
 from ecs_simulator.fleet import Fleet, InstanceSpec
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
@@ -54,6 +55,7 @@ class Cloud:
         self._numbers = itertools.count()
         self._make_machine = make_machine
         self.faults = Injection(self.hosts, audit, self.release)
+        self.schedules = Schedules(clock, fleet.settings, self.hosts, self.invocations)
         self.events = SystemEvents(self)
         for spec in fleet.instances:
             self.add(spec)
@@ -87,6 +89,7 @@ class Cloud:
         if self.hosts.pop(host.instance.id, None):
             for task in self._open_tasks(host):
                 self._finish(task, "Error", error_code, "the instance is gone")
+            self.schedules.released(host.instance.id)
             self.events.released(host.instance.id)
             leaving = asyncio.ensure_future(host.discard())
             self._leaving.add(leaving)
@@ -119,6 +122,7 @@ class Cloud:
     async def close(self) -> None:
         """End every machine."""
         self.faults.close()
+        self.schedules.close()
         self.events.close()
         for waiting in self._waiting:
             waiting.cancel()
@@ -163,12 +167,16 @@ class Cloud:
 
     # --- commands ----------------------------------------------------------------------------------------------
 
-    def run(self, region_id: str, command: Command, hosts: list[Host], tags: dict[str, str]) -> Invocation:
-        """Start a command on hosts that are known to be fit for it."""
+    def run(
+        self, region_id: str, command: Command, hosts: list[Host], tags: dict[str, str], resource_group_id: str = ""
+    ) -> Invocation:
+        """Start a command on hosts that are known to be fit for it; raises FrequencyError."""
         now = self.clock.time()
-        invocation = Invocation(self.ids.invocation(), region_id, command, now, {}, tags)
+        invocation = Invocation(self.ids.invocation(), region_id, command, now, {}, tags, resource_group_id)
+        refusal = self.schedules.add(invocation)
+        builds = self.schedules.builds(invocation)
         for host in hosts:
-            sent = for_agent(command, host.instance, invocation.id, self.fleet.account_id)
+            sent = refusal or for_agent(command, host.instance, invocation.id, self.fleet.account_id, builds)
             task = Task(invocation.id, command, host.instance.id, now, updated=now)
             invocation.tasks[task.instance_id] = task
             if isinstance(sent, Refusal):
@@ -185,19 +193,26 @@ class Cloud:
     def stop(self, invocation: Invocation, instance_ids: list[str]) -> None:
         """StopInvocation for the tasks that are not finished."""
         for task in invocation.tasks.values():
-            if (instance_ids and task.instance_id not in instance_ids) or task.final:
+            if instance_ids and task.instance_id not in instance_ids:
+                continue
+            self.schedules.stop(invocation, task.instance_id)
+            if task.final:
                 continue
             host = self.hosts[task.instance_id]
-            if host.agent and host.online:
+            if host.agent and host.online and task.status != "Scheduled":
                 host.agent.stop(task)
             else:
                 self.stopped(task)
 
     def _deliver(self, host: Host, task: Task) -> None:
-        if host.agent and host.online:
-            host.agent.deliver(task)
-        else:
+        if task.command.repeat in ("NextRebootOnly", "EveryReboot"):
+            self.schedules.accept(task)
+        elif not (host.agent and host.online):
             self._later(self._abort_undelivered(task))
+        elif task.command.repeat == "Period":
+            self.schedules.accept(task)
+        else:
+            host.agent.deliver(task)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         waiting = asyncio.ensure_future(work)
@@ -220,13 +235,21 @@ class Cloud:
         for task in self._open_tasks(host):
             if task.status == "Pending":
                 self._deliver(host, task)
+            elif task.status == "Scheduled":
+                continue
             elif reason is Fetch.COLD_START:
                 code = self.fleet.settings.interrupted_error_code
                 self._finish(task, "Error", code, "the command execution was interrupted by a restart")
-            elif reason is Fetch.START and self.fleet.settings.agent_restart_redelivers:
+            elif reason is Fetch.START and self._redelivers(task):
                 self._deliver(host, task)
             elif reason is Fetch.START:
                 self._finish(task, "Error", "ClientRestarted", "the aliyun service was restarted on the instance")
+        if reason is Fetch.COLD_START and host.agent:
+            for task in self.schedules.at_start(host):
+                host.agent.deliver(task)
+
+    def _redelivers(self, task: Task) -> bool:
+        return self.fleet.settings.agent_restart_redelivers and task.command.repeat not in REPEATING
 
     def _agent_down(self, host: Host) -> None:
         for task in self._open_tasks(host):
@@ -240,6 +263,7 @@ class Cloud:
     # --- what agents report ------------------------------------------------------------------------------------
 
     def running(self, task: Task) -> None:
+        self.schedules.heard(task)
         if task.status == "Pending":
             task.status, task.started, task.updated = "Running", task.began, self.clock.time()
 
@@ -260,9 +284,11 @@ class Cloud:
         self._finish(task, "Timeout", "ExecutionTimeout", text, tail=tail, dropped=dropped, exit_code=1)
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
+        self.schedules.heard(task)
         self._finish(task, "Error", error_code, error_info)
 
     def invalid(self, task: Task, error_code: str, error_info: str) -> None:
+        self.schedules.heard(task)
         self._finish(task, "Invalid", error_code, error_info)
 
     def stopped(self, task: Task) -> None:

@@ -56,6 +56,8 @@ class Host:
         self._agent_wanted = instance.spec.agent.running
         self._fetch_reason = Fetch.COLD_START
         self.up = False
+        self.down_cause = ""
+        """Why the machine went down last."""
         self._asked: _Asked | None = None
         """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
@@ -190,6 +192,7 @@ class Host:
         self._end_agent()
         asked = self._asked or _Asked(action, "guest", self._settings.guest_restart_shows_in_status)
         self._asked = None
+        self.down_cause = asked.cause
         self._audit.machine(self.instance.id, "shutdown", cause=asked.cause, action=asked.action.value)
         if asked.action is PowerAction.RESTART:
             if asked.shows:

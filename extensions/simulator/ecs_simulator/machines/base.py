@@ -35,6 +35,8 @@ class Script:
     """File name below the agent's work folder, such as ``t-hz0abc.sh``."""
     content: bytes
     working_dir: str = ""
+    repeats: bool = False
+    """A file that is there from an earlier run is run again as it is."""
 
 
 class Process(Protocol):

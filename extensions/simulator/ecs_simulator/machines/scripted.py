@@ -72,7 +72,7 @@ class ScriptedMachine(base.Machine):
     async def start(self, script: Script) -> ScriptedProcess:
         if not self._up:
             raise MachineGone("the machine is down")
-        if script.name in self._seen:
+        if script.name in self._seen and not script.repeats:
             raise ScriptExists(f"Saving script {script.name} failed: script file existed")
         self._seen.add(script.name)
         text = script.content.decode("utf-8", "replace")

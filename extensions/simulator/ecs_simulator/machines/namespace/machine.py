@@ -139,9 +139,9 @@ class NamespaceMachine(base.Machine):
     async def start(self, script: Script) -> NamespaceProcess:
         path = f"{SCRIPT_FOLDER}/{script.name}"
         number = await self._write(path, script.content, replace=False)
-        if number == errno.EEXIST:
+        if number == errno.EEXIST and not script.repeats:
             raise ScriptExists(f"Saving script to {path} failed: script file existed")
-        if number:
+        if number not in (0, errno.EEXIST):
             raise MachineError(f"Saving script to {path} failed: {os.strerror(number)}")
         return self._spawn(["sh", "-c", path], script.working_dir or "/root")
 

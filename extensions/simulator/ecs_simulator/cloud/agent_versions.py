@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which agent a command needs: the versions of the SDK's docstring of RunCommandRequest.
+
+Agents for Windows are numbered 2.1.x where those for Linux are 2.2.x.
+"""
+
+_BUILDS = {"linux": "2.2.3", "windows": "2.1.3"}
+SCHEDULES = 282
+IDS = 309
+NAMES = 344
+CONTAINERS = 344
+
+
+def missing_version(os_type: str, version: str, builds: list[int]) -> str:
+    """The version that an agent would have to have; empty when it is new enough."""
+    needed = f"{_BUILDS[os_type]}.{max(builds, default=0)}"
+    return needed if _numbers(version) < _numbers(needed) else ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
