@@ -73,6 +73,9 @@ class Campaign:
 
     async def _close(self, number: int) -> None:
         opened = self._clouds.pop(number)
-        if number in self._listening:
-            self._listening.pop(number).cancel()
-            await asyncio.to_thread((await opened).stop)
+        try:
+            cloud = await opened
+        except Exception:
+            return  # it has never opened, and its runs say why
+        self._listening.pop(number).cancel()
+        await asyncio.to_thread(cloud.stop)

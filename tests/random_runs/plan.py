@@ -89,6 +89,15 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """The so-manieth request of an action is late, or its answer gets lost."""
+
+    action: str
+    number: int
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Plan:
     """A rollout, and what goes wrong with it."""
 
@@ -101,8 +110,10 @@ class Plan:
     hosts: int
     timeout_s: int
     rival: str
+    rival_method: str
     rival_delay_s: float
     hits: tuple[Hit, ...]
+    losses: tuple[Loss, ...]
 
     @property
     def run_id(self) -> str:
@@ -115,8 +126,8 @@ class Plan:
 
     @property
     def by_api(self) -> bool:
-        """Whether it restarts through the API."""
-        return self.method == "api" or self.old_agent
+        """Whether there are restarts through the API."""
+        return self.old_agent or "api" in (self.method, self.rival_method)
 
     def host_names(self) -> list[str]:
         return [f"h{self.seed}-{number}" for number in range(self.hosts)]
@@ -152,6 +163,7 @@ def make_plan(seed: int) -> Plan:
     method, old_agent = dice.choice((("exit_code", False), ("auto", False), ("api", False), ("auto", True)))
     hosts = dice.choice((1, 1, 1, 2))
     rival = dice.choices(("none", "same run", "other run"), (6, 2, 2))[0]
+    rival_method = dice.choice((method, "api", "api" if old_agent else "exit_code")) if rival != "none" else method
     return Plan(
         seed=seed,
         steps=tuple(steps),
@@ -162,8 +174,10 @@ def make_plan(seed: int) -> Plan:
         hosts=hosts,
         timeout_s=dice.choices((60, 20, 6), (8, 1, 1))[0],
         rival=rival,
+        rival_method=rival_method,
         rival_delay_s=round(dice.uniform(0, 3), 2) if rival != "none" else 0,
         hits=tuple(_hit(dice, hosts) for _number in range(dice.choices((0, 1, 2, 3, 4), (1, 4, 4, 2, 1))[0])),
+        losses=tuple(_loss(dice) for _number in range(dice.choices((0, 1, 2), (6, 3, 1))[0])),
     )
 
 
@@ -180,6 +194,11 @@ def _step(dice: random.Random, name: str) -> StepPlan:
         hangs=hangs,
         attempts=dice.choice((1, 2, 2)) if fails or hangs else dice.choice((1, 2)),
     )
+
+
+def _loss(dice: random.Random) -> Loss:
+    action = dice.choice(("RunCommand", "RunCommand", "RebootInstances", "RebootInstances", "DescribeInvocations"))
+    return Loss(action, dice.choice((1, 1, 2, 3)), dice.choice((0.0, 0.0, round(dice.uniform(0.2, 2), 1))))
 
 
 def _syslog(text: str) -> tuple[tuple[str, str], ...]:
