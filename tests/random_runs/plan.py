@@ -172,11 +172,11 @@ def make_plan(seed: int) -> Plan:
         old_agent=old_agent,
         updates=updates,
         hosts=hosts,
-        timeout_s=dice.choices((60, 20, 6), (8, 1, 1))[0],
+        timeout_s=dice.choices((40, 20, 6), (8, 1, 1))[0],
         rival=rival,
         rival_method=rival_method,
         rival_delay_s=round(dice.uniform(0, 3), 2) if rival != "none" else 0,
-        hits=tuple(_hit(dice, hosts) for _number in range(dice.choices((0, 1, 2, 3, 4), (1, 4, 4, 2, 1))[0])),
+        hits=tuple(_hit(dice, hosts) for _number in range(dice.choices((0, 1, 2, 3, 4), (1, 3, 4, 3, 2))[0])),
         losses=tuple(_loss(dice) for _number in range(dice.choices((0, 1, 2), (6, 3, 1))[0])),
     )
 
@@ -189,7 +189,7 @@ def _step(dice: random.Random, name: str) -> StepPlan:
         kind=dice.choice(("guarded", "rerun", "bare")),
         restart=dice.choices(("never", "if_required", "always"), (3, 4, 1))[0],
         wish=dice.choices(("none", "exit_code", "evidence"), (4, 3, 1))[0],
-        seconds=round(dice.choice((0.05, 0.3, dice.uniform(0, 2))), 2),
+        seconds=round(dice.choice((0.05, 0.5, dice.uniform(0, 3))), 2),
         fails=fails,
         hangs=hangs,
         attempts=dice.choice((1, 2, 2)) if fails or hangs else dice.choice((1, 2)),
@@ -205,23 +205,24 @@ def _syslog(text: str) -> tuple[tuple[str, str], ...]:
     return (("event", "syslog"), ("text", text))
 
 
-_MOMENTS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("action", "RunCommand"), ("code", "200")),
-    (("action", "RebootInstances"), ("code", "200")),
-    (("event", "command_start"),),
-    (("event", "command_end"),),
-    (("event", "shutdown"),),
-    (("event", "boot"),),
-    (("event", "agent_up"),),
-    _syslog("its guard runs"),
-    _syslog("attempt 1 starts"),
-    _syslog("attempt 2 starts"),
-    _syslog("attempt 1 failed (exit status 3)"),
-    _syslog(": done"),
-    _syslog("state restart: step:one"),
-    _syslog("state restart: step:two"),
-    _syslog("state restart: always"),
-    _syslog("state done"),
+# How often there is such a moment differs, and so does how much goes wrong at it.
+_MOMENTS: tuple[tuple[tuple[tuple[str, str], ...], int], ...] = (
+    ((("action", "RunCommand"), ("code", "200")), 2),
+    ((("action", "RebootInstances"), ("code", "200")), 2),
+    ((("event", "command_start"),), 2),
+    ((("event", "command_end"),), 3),
+    ((("event", "shutdown"),), 2),
+    ((("event", "boot"),), 2),
+    ((("event", "agent_up"),), 2),
+    (_syslog("its guard runs"), 2),
+    (_syslog("attempt 1 starts"), 6),
+    (_syslog("attempt 2 starts"), 1),
+    (_syslog("attempt 1 failed (exit status 3)"), 1),
+    (_syslog(": done"), 3),
+    (_syslog("state restart: step:one"), 2),
+    (_syslog("state restart: step:two"), 2),
+    (_syslog("state restart: always"), 1),
+    (_syslog("state done"), 1),
 )
 _VICTIMS = ("controller", "controller", "keeper", "agent_killed", "agent_offline", "power_loss", "report_lost")
 
@@ -229,9 +230,8 @@ _VICTIMS = ("controller", "controller", "keeper", "agent_killed", "agent_offline
 def _hit(dice: random.Random, hosts: int) -> Hit:
     victim = dice.choice(_VICTIMS)
     moment = Moment(
-        dice.choice(_MOMENTS),
-        # The first boot, say, is before the run.
-        dice.choice((1, 1, 1, 2, 2, 3)),
+        dice.choices([moment for moment, _weight in _MOMENTS], [weight for _moment, weight in _MOMENTS])[0],
+        dice.choice((1, 1, 1, 2)),
         dice.choice((0.0, 0.0, 0.0, round(dice.uniform(0, 0.5), 2), round(dice.uniform(0, 3), 2))),
     )
     if victim == "agent_offline":
