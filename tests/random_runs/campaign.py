@@ -25,15 +25,15 @@ class Campaign:
         self._seeds = list(seeds)
         self._at_once = at_once
         self.on_outcome: Callable[[Outcome], None] = lambda outcome: None
+        self.outcomes: list[Outcome] = []
         self.broken: dict[int, Exception] = {}
         self._clouds: dict[int, asyncio.Task[Cloud]] = {}
         self._listening: dict[int, asyncio.Task[None]] = {}
         self._left = Counter(seed // _SEEDS_PER_CLOUD for seed in self._seeds)
 
-    async def run(self) -> list[Outcome]:
+    async def run(self) -> None:
         """All of them."""
         turns = iter(self._seeds)
-        outcomes: list[Outcome] = []
 
         async def work() -> None:
             for seed in turns:
@@ -42,7 +42,7 @@ class Campaign:
                 except Exception as error:  # the others go on
                     self.broken[seed] = error
                 else:
-                    outcomes.append(outcome)
+                    self.outcomes.append(outcome)
                     self.on_outcome(outcome)
 
         try:
@@ -52,7 +52,6 @@ class Campaign:
         finally:
             for number in list(self._clouds):
                 await self._close(number)
-        return outcomes
 
     async def _play(self, seed: int) -> Outcome:
         number = seed // _SEEDS_PER_CLOUD
