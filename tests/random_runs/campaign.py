@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from .cloud import Cloud
 from .plan import make_plan
@@ -33,6 +34,8 @@ class Campaign:
 
     async def run(self) -> None:
         """All of them."""
+        # For what blocks: a run waits for one thing at a time, or for some controllers and faults.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8 * self._at_once))
         turns = iter(self._seeds)
 
         async def work() -> None:
