@@ -29,7 +29,8 @@ def control(job: dict[str, Any], answer: Connection) -> None:
     with suppress(CloudError):
         found = _call(ecs_patch_info.core, job, {"batch": 1, "all_instance_ids": {}})
         verdicts = list(_call(ecs_patch.core, job, {"preflight": found})["instances"].values())
-    answer.send((time.time(), verdicts))
+    with suppress(BrokenPipeError):  # the campaign was ended
+        answer.send((time.time(), verdicts))
     answer.close()
 
 
