@@ -87,6 +87,7 @@ def options(module: str) -> dict[str, Any]:
 def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
     """Arguments with which a module works (or ends soon: nothing is restarted again and again)."""
     return {
+        "ecs_cloud_assistant": {"instance_ids": [ids["a"]], "timeout": 10},
         "ecs_instance_info": {},
         "ecs_instance_state": {"instance_ids": [ids["off"]], "state": "stopped"},
         "ecs_patch": {"instances": [{"instance_id": ids["a"]}], "preflight": "{{ result_0 }}", "steps": []},

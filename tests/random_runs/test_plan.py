@@ -7,7 +7,8 @@ import json
 import subprocess
 from dataclasses import replace
 
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import EXIT_CODE_AGENT, agent_version
+from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.agent_version import agent_version
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import EXIT_CODE_AGENT
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import check_run_id, read_steps
 
 from random_runs.history import Note, Restart, Word, read_history

@@ -13,6 +13,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import ApiError, NoAnswer
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import (
     AgentRow,
+    EventRow,
     InstanceRow,
     InvocationRow,
     PowerRow,
@@ -121,6 +122,7 @@ class FakeApi:
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
+    events: list[EventRow] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -210,6 +212,13 @@ class FakeApi:
         self, instance_ids: Sequence[str], *, force: bool, stopped_mode: str | None, within_s: float
     ) -> list[PowerRow]:
         return self._power("stop_instances", instance_ids)
+
+    def install_cloud_assistant(self, instance_ids: Sequence[str], *, within_s: float) -> None:
+        self._power("install_cloud_assistant", instance_ids)
+
+    def describe_system_events(self, instance_ids: Sequence[str], statuses: Sequence[str]) -> Iterator[EventRow]:
+        self.calls.append(("describe_system_events", list(instance_ids)))
+        yield from (event for event in self.events if event.instance_id in instance_ids and event.status in statuses)
 
     def _power(self, action: str, instance_ids: Sequence[str]) -> list[PowerRow]:
         self.calls.append((action, list(instance_ids)))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import Command
+from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.agent_version import agent_version
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import (
-    agent_version,
     check_token,
     check_unique,
     examine,

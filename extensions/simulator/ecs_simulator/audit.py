@@ -23,6 +23,7 @@ MachineEvent = Literal[
     "created",
     "released",
     "system_event",
+    "boot_stuck",
 ]
 MACHINE_EVENTS: tuple[str, ...] = get_args(MachineEvent)
 

@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ecs_simulator import __version__
 from ecs_simulator.errors import FleetError, SimulatorError
-from ecs_simulator.fleet import MACHINE_KINDS, load_fleet
+from ecs_simulator.fleet import CLOCKS, MACHINE_KINDS, MAXIMUM_SPEED, Fleet, load_fleet
 from ecs_simulator.inventory import inventory
 from ecs_simulator.signals import StopSignals, cancel_on_stop_signal
 from ecs_simulator.simulator import Endpoint, Simulator
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
     common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
+    time = common.add_mutually_exclusive_group()
+    time.add_argument("--clock", choices=CLOCKS, help="virtual: time stands still until a request moves it")
+    time.add_argument("--speed", type=_speed, metavar="N", help="let fleet time run N times as fast as real time")
     serve = verbs.add_parser("serve", parents=[common], help="serve until stopped")
     serve.add_argument("--listen", default="127.0.0.1:0", type=_address, help="host:port (default: %(default)s)")
     serve.add_argument("--ready-file", type=Path, help="written, as JSON, once it serves")
@@ -76,6 +79,21 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not host:port")
     return host or "127.0.0.1", int(port)
+
+
+def _speed(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (speed := float(text)) <= MAXIMUM_SPEED:
+            return speed
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most {MAXIMUM_SPEED:.0f}")
+
+
+def _fleet(options: argparse.Namespace) -> Fleet:
+    """The fleet of the file, on the clock that the command line asks for."""
+    fleet = load_fleet(options.fleet)
+    if options.clock or options.speed:
+        fleet = replace(fleet, clock=options.clock or "real", speed=options.speed or 1.0)
+    return fleet
 
 
 def _inventory(options: argparse.Namespace) -> int:
@@ -148,7 +166,7 @@ async def _while_serving(
     options: argparse.Namespace, host: str, port: int, work: Callable[[Endpoint], Awaitable[int]]
 ) -> int:
     simulator = Simulator(
-        load_fleet(options.fleet), state_dir=options.state_dir, audit_log=options.audit_log, machine=options.machine
+        _fleet(options), state_dir=options.state_dir, audit_log=options.audit_log, machine=options.machine
     )
     try:
         return await work(await simulator.start(host, port))

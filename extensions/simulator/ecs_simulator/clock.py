@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time as the simulator sees it.
 
-Everything that waits or stamps a time asks a :class:`Clock`, so that tests (and, later, fleets of scripted
-machines) can run hours in moments.
+Everything that waits or stamps a time asks a :class:`Clock`, so that tests and fleets of scripted machines can run
+hours in moments.
 """
 
 import asyncio
@@ -34,8 +34,26 @@ class RealClock:
         await asyncio.sleep(seconds)
 
 
+class FastClock:
+    """A clock that starts with the machine's own and runs ``speed`` times as fast."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        self._start = time.time()
+        self._begin = time.monotonic()
+
+    def time(self) -> float:
+        return self._start + (time.monotonic() - self._begin) * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
+
+
 class ManualClock:
-    """A clock that stands still until :meth:`advance` moves it."""
+    """A clock that stands still until :meth:`advance` moves it.
+
+    What happens at different times happens in that order, and one time has come to rest before the next begins.
+    """
 
     # Enough turns of the event loop for everything a wake-up sets off to come to rest, real I/O excepted.
     _TURNS = 20
@@ -44,6 +62,7 @@ class ManualClock:
         self._now = start
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._advancing = asyncio.Lock()
 
     def time(self) -> float:
         return self._now
@@ -54,15 +73,25 @@ class ManualClock:
         await future
 
     async def advance(self, seconds: float) -> None:
-        """Move the time on, waking the sleepers in the order in which they are due."""
-        target = self._now + seconds
-        await self._settle()
-        while self._sleepers and self._sleepers[0][0] <= target:
-            self._now, _order, future = heapq.heappop(self._sleepers)
-            if not future.done():
-                future.set_result(None)
+        """Move the time on, waking the sleepers in the order in which they are due; one advance after the other."""
+        async with self._advancing:
+            target = self._now + seconds
             await self._settle()
-        self._now = target
+            while self._sleepers and self._sleepers[0][0] <= target:
+                self._now = self._sleepers[0][0]
+                if self._wake():
+                    await self._settle()
+            self._now = target
+
+    def _wake(self) -> bool:
+        """Wake all who are due now, in the order in which they went to sleep; whether there was anyone."""
+        woken = False
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            _due, _order, future = heapq.heappop(self._sleepers)
+            if not future.done():  # nobody has stopped waiting for it
+                future.set_result(None)
+                woken = True
+        return woken
 
     async def _settle(self) -> None:
         for _turn in range(self._TURNS):

@@ -7,8 +7,8 @@ ignored makes a rehearsal prove the wrong thing.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
 MACHINE_KINDS = ("auto", "namespace", "scripted")
+CLOCKS = ("real", "virtual")
+MAXIMUM_SPEED = 10_000.0
 LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
 _MANAGED_INSTANCE_ID = re.compile(r"mi-[a-z0-9]{8,30}")
@@ -106,6 +108,8 @@ class Settings:
     """How long the agent waits between the four tries of a final report."""
     unreported_timeout_s: float = 60.0
     """How long after its time is up a command that nobody reports is a Timeout."""
+    heartbeat_lost_s: float = 180.0
+    """After how long without a heartbeat CloudAssistantStatus is false; commands reach such an agent all the same."""
     delivery_timeout_s: float = 60.0
     """How long a command waits for an agent that is offline before it is Aborted."""
     wrong_frequency_is_refused: bool = True
@@ -137,8 +141,24 @@ class Fleet:
     instances: tuple[InstanceSpec, ...]
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    clock: str = "real"
+    """``virtual``: the time stands still until a request moves it."""
+    speed: float = 1.0
+    """How many times as fast as the real time the real clock runs."""
     roles: tuple[Role, ...] = ()
     throttling: dict[str, Throttle] = field(default_factory=dict)
+    images: tuple[InstanceSpec, ...] = ()
+    default_image: InstanceSpec = InstanceSpec(id="", name="", region_id="", zone_id="")
+    """What an instance of an image that the fleet file does not know is like."""
+
+    def image(self, image_id: str) -> InstanceSpec:
+        """What an instance of that image is like; one with "win" in its id is Windows."""
+        for image in self.images:
+            if image.image_id == image_id:
+                return image
+        if "win" in image_id.lower():
+            return replace(self.default_image, image_id=image_id, os="windows", machine="scripted")
+        return replace(self.default_image, image_id=image_id)
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -160,6 +180,12 @@ def parse_fleet(document: Any) -> Fleet:
     root = Reader(document)
     seed = root.take("seed", int, 1)
     account_id = root.take("account_id", str, "1000000000000001")
+    clock = root.choice("clock", CLOCKS, "real")
+    speed = root.take("speed", float, 1.0)
+    if not 0 < speed <= MAXIMUM_SPEED:
+        root.fail("speed", f"must be above 0 and at most {MAXIMUM_SPEED:.0f}, not {speed:g}")
+    if clock == "virtual" and speed != 1:
+        root.fail("speed", "goes with clock: real, because a virtual clock stands still")
     keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
@@ -167,6 +193,7 @@ def parse_fleet(document: Any) -> Fleet:
     limits = throttling(root.reader("throttling"))
     settings = _settings(root.reader("settings"))
     faults = root.readers("faults")
+    images = tuple(_image(reader) for reader in root.readers("images"))
     instances: list[InstanceSpec] = []
     regions = root.reader("regions")
     region_ids = regions.keys()
@@ -181,7 +208,7 @@ def parse_fleet(document: Any) -> Fleet:
     for id_, times in Counter(spec.id for spec in instances).items():
         if times > 1:
             raise FleetError(f"regions holds {times} instances with the id {id_}: names must differ within a region")
-    names = _names(instances)
+    names = _names({spec.id: spec.name for spec in instances})
     return Fleet(
         seed,
         account_id,
@@ -190,21 +217,24 @@ def parse_fleet(document: Any) -> Fleet:
         tuple(instances),
         settings,
         tuple(fleet_fault(reader, names) for reader in faults),
+        clock,
+        speed,
         roles,
         limits,
+        images,
     )
 
 
-def parse_fault(document: Any, fleet: Fleet) -> Fault:
-    """Turn the parsed JSON of a request into one more :class:`Fault` of a fleet."""
-    return requested_fault(Reader(document, whole="the body"), _names(fleet.instances))
+def parse_fault(document: Any, instances: Mapping[str, str]) -> Fault:
+    """Turn the parsed JSON of a request into one more :class:`Fault` of the instances, which are names by id."""
+    return requested_fault(Reader(document, whole="the body"), _names(instances))
 
 
-def _names(instances: Sequence[InstanceSpec]) -> dict[str, list[str]]:
+def _names(instances: Mapping[str, str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
-    for spec in instances:
-        names.setdefault(spec.name, []).append(spec.id)
-    return names | {spec.id: [spec.id] for spec in instances}
+    for id_, name in instances.items():
+        names.setdefault(name, []).append(id_)
+    return names | {id_: [id_] for id_ in instances}
 
 
 def _settings(reader: Reader) -> Settings:
@@ -223,15 +253,9 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
     count = reader.take("count", int, 1)
     explicit_id = reader.take("id", str, "")
     zone_id = reader.take("zone", str, f"{region_id}-h")
-    os_type = reader.choice("os", ("linux", "windows"), "linux")
     tags = {str(key): str(value) for key, value in reader.take("tags", dict, {}).items()}
     status = reader.choice("status", ("Running", "Stopped"), "Running")
-    boot_s = reader.take("boot_s", float, 2.0)
-    machine = reader.choice("machine", MACHINE_KINDS, "auto")
-    agent = _agent(reader.reader("agent"))
-    dnf = reader.take("dnf", bool, True)
-    updates = tuple(_update(update) for update in reader.readers("updates"))
-    answers = tuple(_answer(answer) for answer in reader.readers("answers"))
+    machine = _machine_side(reader)
     managed = reader.take("managed", bool, False)
     service = _service_side(reader)
     reader.finish()
@@ -244,13 +268,6 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
         reader.fail("id", f"must be {prefix} and 8 to 30 lower case letters or digits, not {explicit_id!r}")
     if managed and status != "Running":
         reader.fail("status", "is that of an ECS instance: a managed instance has none")
-    if os_type == "windows" and machine == "namespace":
-        reader.fail("machine", "must be scripted for a Windows instance")
-    if updates and not dnf:
-        reader.fail("updates", "need the stand-in package manager: leave dnf out")
-    for package, times in Counter(update.name for update in updates).items():
-        if times > 1:
-            reader.fail("updates", f"name {package} {times} times: a package has one update")
     for number in range(1, count + 1):
         try:
             full_name = name.format(n=number)
@@ -261,18 +278,43 @@ def _instances(reader: Reader, seed: int, region_id: str) -> Iterator[InstanceSp
             name=full_name,
             region_id=region_id,
             zone_id=zone_id,
-            os=os_type,
             tags=tags,
             status=status,
-            boot_s=boot_s,
-            machine="scripted" if os_type == "windows" else machine,
-            agent=agent,
-            dnf=dnf,
-            updates=updates,
-            answers=answers,
             managed=managed,
+            **machine,
             **service,
         )
+
+
+def _machine_side(reader: Reader) -> dict[str, Any]:
+    """What the machine of an instance is and has, under the names of :class:`InstanceSpec`."""
+    side = {
+        "os": reader.choice("os", ("linux", "windows"), "linux"),
+        "boot_s": reader.take("boot_s", float, InstanceSpec.boot_s),
+        "machine": reader.choice("machine", MACHINE_KINDS, "auto"),
+        "agent": _agent(reader.reader("agent")),
+        "dnf": reader.take("dnf", bool, True),
+        "updates": tuple(_update(update) for update in reader.readers("updates")),
+        "answers": tuple(_answer(answer) for answer in reader.readers("answers")),
+    }
+    if side["os"] == "windows" and side["machine"] == "namespace":
+        reader.fail("machine", "must be scripted for a Windows instance")
+    if side["updates"] and not side["dnf"]:
+        reader.fail("updates", "need the stand-in package manager: leave dnf out")
+    for package, times in Counter(update.name for update in side["updates"]).items():
+        if times > 1:
+            reader.fail("updates", f"name {package} {times} times: a package has one update")
+    if side["os"] == "windows":
+        side["machine"] = "scripted"
+    return side
+
+
+def _image(reader: Reader) -> InstanceSpec:
+    """An entry of ``images``: what an instance that is made of it while the simulator runs is like."""
+    id_ = reader.take("id", str)
+    image = InstanceSpec(id="", name="", region_id="", zone_id="", image_id=id_, **_machine_side(reader))
+    reader.finish()
+    return image
 
 
 def _service_side(reader: Reader) -> dict[str, Any]:

@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from ecs_simulator.audit import MACHINE_EVENTS
 from ecs_simulator.fleet_reader import Reader, did_you_mean
 
-_FAULTS = ("agent_killed", "agent_offline", "power_loss", "report_lost")
-_WITH_SECONDS = ("agent_killed", "agent_offline")
+# Whether `seconds` goes with a fault: how long it lasts, or how far it goes.
+_FAULTS = {
+    "agent_killed": "may",
+    "agent_offline": "may",
+    "boot_slow": "must",
+    "boot_stuck": "not",
+    "boot_twice": "may",
+    "boot_without_agent": "not",
+    "heartbeat_slow": "must",
+    "instance_released": "not",
+    "power_loss": "not",
+    "report_lost": "not",
+}
 
 Instances = Mapping[str, list[str]]
 """The ids that an instance's name stands for; an id stands for itself."""
@@ -48,7 +59,7 @@ def requested_fault(reader: Reader, instances: Instances) -> Fault:
 
 
 def _fault(reader: Reader, instance_id: str) -> Fault:
-    name = reader.choice("fault", _FAULTS)
+    name = reader.choice("fault", tuple(_FAULTS))
     after = _after(reader)
     times = reader.take("times", int, 1)
     seconds = reader.take("seconds", float, None)
@@ -57,11 +68,22 @@ def _fault(reader: Reader, instance_id: str) -> Fault:
         reader.fail("times", "must be at least 1")
     if times > 1 and not after:
         reader.fail("times", "needs after: without it the fault comes once, at once")
-    if seconds is not None and name not in _WITH_SECONDS:
-        reader.fail("seconds", f"goes with {' and '.join(_WITH_SECONDS)}, not with {name}")
-    if seconds is not None and not 0 <= seconds < float("inf"):
-        reader.fail("seconds", "must be at least 0")
+    _check_seconds(reader, name, seconds)
     return Fault(instance_id, name, after, times, seconds)
+
+
+def _check_seconds(reader: Reader, name: str, seconds: float | None) -> None:
+    if seconds is None:
+        if _FAULTS[name] == "must":
+            reader.fail("seconds", f"is needed for {name} and missing")
+        return
+    if _FAULTS[name] == "not":
+        *others, last = (fault for fault, rule in _FAULTS.items() if rule != "not")
+        reader.fail("seconds", f"goes with {', '.join(others)} and {last}, not with {name}")
+    if not 0 <= seconds < float("inf"):
+        reader.fail("seconds", "must be at least 0")
+    if name == "heartbeat_slow" and not seconds:
+        reader.fail("seconds", "must be more than 0")
 
 
 def _instance_id(reader: Reader, instances: Instances) -> str:

@@ -2,11 +2,12 @@
 """Puts a simulated cloud together and takes it apart again."""
 
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ecs_simulator.audit import Audit
-from ecs_simulator.clock import Clock, RealClock
+from ecs_simulator.clock import Clock, FastClock, ManualClock, RealClock
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.errors import SimulatorError
 from ecs_simulator.fleet import Fleet, InstanceSpec
@@ -43,7 +44,7 @@ class Simulator:
     """A fleet that is served over HTTP between :meth:`start` and :meth:`close`.
 
     ``state_dir`` keeps the machines' files; without one they live in a temporary folder that goes with
-    :meth:`close`. ``machine`` overrides the kind of every Linux machine.
+    :meth:`close`. ``machine`` overrides the kind of every Linux machine, ``clock`` the fleet's.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Simulator:
         clock: Clock | None = None,
     ) -> None:
         self._fleet = _with_machine(fleet, machine) if machine else fleet
-        self._clock = clock or RealClock()
+        self._clock = clock or _clock(self._fleet)
         self._state_dir = state_dir
         self._state: State | None = None
         self._audit = Audit(self._clock, audit_log)
@@ -97,17 +98,24 @@ class Simulator:
 
     async def _settle_machine_kinds(self, folder: Path) -> Fleet:
         """Replace ``auto`` by ``namespace`` where that works, by ``scripted`` elsewhere, and say so."""
-        kinds = {spec.machine for spec in self._fleet.instances}
-        if not kinds & {"auto", "namespace"}:
+        kinds = {spec.machine for spec in self._fleet.instances + self._fleet.images}
+        if kinds == {"scripted"}:
+            # Then what is made while it runs is scripted too, unless its image says otherwise.
+            return _with_machine(self._fleet, "scripted", only="auto")
+        if self._fleet.default_image.machine == "scripted":
             return self._fleet
-        reason = await why_not(folder)
-        if reason is None:
-            return _with_machine(self._fleet, "namespace", only="auto")
-        advice = (
-            "allow unprivileged user namespaces (sysctl user.max_user_namespaces, "
-            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns) "
-            "or, in a container, do not mask /proc"
-        )
+        if isinstance(self._clock, RealClock):
+            reason = await why_not(folder)
+            if reason is None:
+                return _with_machine(self._fleet, "namespace", only="auto")
+            advice = (
+                "allow unprivileged user namespaces (sysctl user.max_user_namespaces, "
+                "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns) "
+                "or, in a container, do not mask /proc"
+            )
+        else:
+            reason = "processes live in real time, and the fleet's clock is another"
+            advice = "leave clock and speed out"
         if "namespace" in kinds:
             raise SimulatorError(f"{reason}; to enable namespace machines, {advice}")
         print(
@@ -124,10 +132,21 @@ class Simulator:
         return ScriptedMachine(spec, self._clock)
 
 
+def _clock(fleet: Fleet) -> Clock:
+    if fleet.clock == "virtual":
+        return ManualClock(float(int(time.time())))
+    return RealClock() if fleet.speed == 1 else FastClock(fleet.speed)
+
+
 def _with_machine(fleet: Fleet, kind: str, *, only: str | None = None) -> Fleet:
     """The fleet with another kind of machine on its Linux instances, or only on those of kind ``only``."""
-    instances = tuple(
-        replace(spec, machine=kind) if spec.os == "linux" and only in (None, spec.machine) else spec
-        for spec in fleet.instances
+
+    def changed(spec: InstanceSpec) -> InstanceSpec:
+        return replace(spec, machine=kind) if spec.os == "linux" and only in (None, spec.machine) else spec
+
+    return replace(
+        fleet,
+        instances=tuple(map(changed, fleet.instances)),
+        images=tuple(map(changed, fleet.images)),
+        default_image=changed(fleet.default_image),
     )
-    return replace(fleet, instances=instances)

@@ -58,8 +58,7 @@ class Caller:
             type="RunShellScript",
             command_content=script,
             instance_id=list(instance_ids),
-            timeout=60,
-            **more,
+            **{"timeout": 60, **more},
         )
         invoke_id: str = answer["InvokeId"]
         return invoke_id

@@ -48,7 +48,16 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 def test_help_names_the_verbs_and_options() -> None:
     assert "serve" in run("--help").stdout
-    for option in ("--fleet", "--listen", "--ready-file", "--audit-log", "--state-dir", "--machine"):
+    for option in (
+        "--fleet",
+        "--listen",
+        "--ready-file",
+        "--audit-log",
+        "--state-dir",
+        "--machine",
+        "--clock",
+        "--speed",
+    ):
         assert option in run("serve", "--help").stdout
 
 
@@ -63,6 +72,17 @@ def test_run_sets_the_environment_and_passes_the_exit_status_on(fleet: Path) -> 
     assert environment["http_proxy"] is None
     assert run("run", "--fleet", fleet, "--", "sh", "-c", "exit 7").returncode == 7
     assert run("run", "--fleet", fleet, "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
+
+
+def test_the_command_line_chooses_the_clock(fleet: Path) -> None:
+    move = (
+        "import os, urllib.request as r; "
+        "print(r.urlopen(os.environ['ALIBABA_CLOUD_ECS_ENDPOINT'] + '/_simulator/clock', b'{\"advance\": 1}').status)"
+    )
+    fleet.write_text("speed: 60\n" + fleet.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run("run", "--fleet", fleet, "--clock", "virtual", "--", sys.executable, "-c", move)
+    assert (done.stdout, done.returncode) == ("200\n", 0), done.stderr
+    assert "HTTP Error 400" in run("run", "--fleet", fleet, "--", sys.executable, "-c", move).stderr
 
 
 @pytest.mark.parametrize(
@@ -81,6 +101,9 @@ def test_run_sets_the_environment_and_passes_the_exit_status_on(fleet: Path) -> 
         ),
         (["serve", "--fleet", "FLEET", "--listen", "nowhere"], "'nowhere' is not host:port"),
         (["serve", "--fleet", "FLEET", "--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+        (["serve", "--fleet", "FLEET", "--speed", "0"], "'0' is not a number above 0 and at most 10000"),
+        (["serve", "--fleet", "FLEET", "--speed", "fast"], "'fast' is not a number above 0"),
+        (["serve", "--fleet", "FLEET", "--speed", "2", "--clock", "virtual"], "not allowed with argument --speed"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], sentence: str) -> None:

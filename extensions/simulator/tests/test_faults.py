@@ -241,7 +241,8 @@ async def test_a_fault_may_be_there_from_the_start_or_wait_when_asked_for(tmp_pa
         ),
         (
             {"instance": "web-01", "fault": "power_lost"},
-            "fault must be one of agent_killed, agent_offline, power_loss, report_lost, not 'power_lost'; "
+            "fault must be one of agent_killed, agent_offline, boot_slow, boot_stuck, boot_twice, boot_without_agent, "
+            "heartbeat_slow, instance_released, power_loss, report_lost, not 'power_lost'; "
             "did you mean 'power_loss'?",
         ),
         (

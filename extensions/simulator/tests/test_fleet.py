@@ -127,7 +127,17 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         (
             "fault: agent_offline",
             "fault: power_loss",
-            "faults[0].seconds goes with agent_killed and agent_offline, not",
+            "faults[0].seconds goes with agent_killed, agent_offline, boot_slow, boot_twice and heartbeat_slow, not",
+        ),
+        (
+            "agent_offline, after: command_start, times: 1, seconds: 3",
+            "boot_slow",
+            "faults[0].seconds is needed for boot",
+        ),
+        (
+            "agent_offline, after: command_start, times: 1, seconds: 3",
+            "heartbeat_slow, seconds: 0",
+            "must be more than 0",
         ),
         ("{instance: web-03}", "{instance: web-3}", "is 'web-3', and no instance has that name or id; did you mean"),
         ("{instance: web-03}", "{instance: web-03, zone: x}", "faults[0].on.zone is not a known key"),

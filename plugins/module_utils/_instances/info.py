@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from .._sdk import limits
-from .._sdk.shapes import AgentRow, InstanceRow, format_time
+from .._sdk.errors import BadInput
+from .._sdk.shapes import AgentRow, EventRow, InstanceRow, format_time
 from .describe import AgentApi, chunks, look_at_agents
+from .ids import check_ecs_ids
+
+# A system event in another status is over (DescribeInstanceHistoryEventsRequest.InstanceEventCycleStatus).
+PENDING = ("Inquiring", "Scheduled", "Executing")
 
 
 class InfoApi(AgentApi, Protocol):
@@ -25,32 +31,58 @@ class InfoApi(AgentApi, Protocol):
         name: str | None = None,
     ) -> Iterator[InstanceRow]: ...
 
+    def describe_system_events(self, instance_ids: Sequence[str], statuses: Sequence[str]) -> Iterator[EventRow]: ...
+
 
 def instance_info(
-    api: InfoApi,
-    instance_ids: Sequence[str] | None,
+    connect: Callable[[], InfoApi],
+    instance_ids: list[str] | None,
     *,
     tags: Mapping[str, str],
     zone_id: str | None,
     status: str | None,
     name: str | None,
+    events: bool,
 ) -> dict[str, Any]:
-    """The instances that match, with their agents."""
-    wanted = None if instance_ids is None else list(dict.fromkeys(instance_ids))
-    pieces = [None] if wanted is None else list(chunks(wanted, limits.DESCRIBE_INSTANCES_IDS))
+    """The instances that match, with their agents and, if wanted, their pending system events."""
+    if instance_ids is not None:
+        check_ecs_ids(instance_ids, "DescribeInstances does not know it.")
+    if len(tags) > limits.INSTANCES_TAGS:
+        raise BadInput(f"There are {len(tags)} tags, and DescribeInstances takes at most {limits.INSTANCES_TAGS}.")
+    api = connect()
+    pieces = [None] if instance_ids is None else list(chunks(instance_ids, limits.DESCRIBE_INSTANCES_IDS))
     rows: dict[str, InstanceRow] = {}
     for piece in pieces:
         found = api.describe_instances(piece, tags=tags, zone_id=zone_id, status=status, name=name)
         rows |= {row.instance_id: row for row in found}
     agents = look_at_agents(api, list(rows))
+    pending = _pending_events(api, list(rows)) if events else {}
     return {
         "changed": False,
-        "instances": {key: _shape(row, agents.get(key)) for key, row in rows.items()},
-        "missing": [key for key in wanted or [] if key not in rows],
+        "instances": {key: _shape(row, agents.get(key), pending.get(key, [])) for key, row in rows.items()},
+        "missing": [key for key in instance_ids or [] if key not in rows],
     }
 
 
-def _shape(row: InstanceRow, agent: AgentRow | None) -> dict[str, Any]:
+def _pending_events(api: InfoApi, instance_ids: Sequence[str]) -> dict[str, list[EventRow]]:
+    """The events that instances have ahead of them, the next one first."""
+    pending = defaultdict(list)
+    for chunk in chunks(instance_ids, limits.EVENT_IDS):
+        for event in api.describe_system_events(chunk, PENDING):
+            pending[event.instance_id].append(event)
+    return {key: sorted(events, key=lambda event: event.not_before or 0.0) for key, events in pending.items()}
+
+
+def describe_agent(agent: AgentRow | None) -> dict[str, Any]:
+    """An agent as results show it."""
+    return {
+        "online": bool(agent and agent.online),
+        "version": agent.version if agent else "",
+        "last_heartbeat_at": format_time(agent.last_heartbeat) if agent else None,
+    }
+
+
+def _shape(row: InstanceRow, agent: AgentRow | None, events: Sequence[EventRow]) -> dict[str, Any]:
     return {
         "name": row.name,
         "region_id": row.region_id,
@@ -62,9 +94,17 @@ def _shape(row: InstanceRow, agent: AgentRow | None) -> dict[str, Any]:
         "public_ip": row.public_ip,
         "tags": row.tags,
         "started_at": format_time(row.started),
-        "agent": {
-            "online": bool(agent and agent.online),
-            "version": agent.version if agent else "",
-            "last_heartbeat_at": format_time(agent.last_heartbeat) if agent else None,
-        },
+        "stopped_mode": row.stopped_mode or None,
+        "agent": describe_agent(agent),
+        "system_events": [
+            {
+                "event_id": event.event_id,
+                "type": event.type,
+                "status": event.status,
+                "not_before": format_time(event.not_before),
+                "published_at": format_time(event.published),
+                "reason": event.reason,
+            }
+            for event in events
+        ],
     }

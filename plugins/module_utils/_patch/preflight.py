@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from .._cloud_assistant.fitness import unfitness
 from .._cloud_assistant.submit import CommandApi
+from .._instances.agent_version import agent_version
 from .._instances.describe import Seen, look
 from .._instances.failure import Failure, failure_of
 from .._sdk.errors import BadInput, CloudError
@@ -64,11 +64,6 @@ def check_unique(instance_ids: Mapping[str, str]) -> None:
         problems.append(f"The {hosts} no instance id: set ecs_instance_id in the inventory.")
     if problems:
         raise BadInput(f"Nothing was done. {' '.join(problems)}")
-
-
-def agent_version(text: str) -> tuple[int, ...]:
-    """``2.2.3.317`` as numbers; empty when it does not look like a version."""
-    return tuple(int(part) for part in text.split(".")) if re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) else ()
 
 
 def settle_method(wanted: str, agent: AgentRow | None) -> str:

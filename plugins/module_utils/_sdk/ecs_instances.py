@@ -10,7 +10,7 @@ from typing import Any
 
 from . import imports, limits
 from .calls import Calls, rows_of, tags_of
-from .shapes import AgentRow, InstanceRow, PowerRow
+from .shapes import AgentRow, EventRow, InstanceRow, PowerRow
 
 
 class InstanceCalls(Calls):
@@ -70,6 +70,22 @@ class InstanceCalls(Calls):
         body = self._call(attempted, call, request, harmless=False, total_s=within_s)
         return [PowerRow.read(row) for row in rows_of(body, "InstanceResponses", "InstanceResponse")]
 
+    def describe_system_events(self, instance_ids: Sequence[str], statuses: Sequence[str]) -> Iterator[EventRow]:
+        """DescribeInstanceHistoryEvents of at most ``limits.EVENT_IDS`` instances, all pages.
+
+        The statuses are always named: which events there are without them, the documentation and the service disagree.
+        """
+        request = imports.models.DescribeInstanceHistoryEventsRequest(
+            region_id=self.region_id,
+            resource_type="instance",
+            resource_id=list(instance_ids),
+            instance_event_cycle_status=list(statuses),
+            max_results=limits.EVENTS_PAGE,
+        )
+        call = self._client.describe_instance_history_events_with_options
+        for page in self._pages("DescribeInstanceHistoryEvents", call, request):
+            yield from map(EventRow.read, rows_of(page, "InstanceSystemEventSet", "InstanceSystemEventType"))
+
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
         """DescribeCloudAssistantStatus of at most ``limits.ASSISTANT_STATUS_IDS`` ids; unknown ones are left out."""
         request = imports.models.DescribeCloudAssistantStatusRequest(
@@ -79,3 +95,13 @@ class InstanceCalls(Calls):
         body = self._read("DescribeCloudAssistantStatus", call, request)
         rows = rows_of(body, "InstanceCloudAssistantStatusSet", "InstanceCloudAssistantStatus")
         return [AgentRow.read(row) for row in rows]
+
+    def install_cloud_assistant(self, instance_ids: Sequence[str], *, within_s: float) -> None:
+        """InstallCloudAssistant on at most ``limits.INSTALL_IDS`` instances.
+
+        It has no client token either: a lost answer is :class:`NoAnswer`, and the request is not sent again.
+        """
+        request = imports.models.InstallCloudAssistantRequest(region_id=self.region_id, instance_id=list(instance_ids))
+        attempted = self._attempted("InstallCloudAssistant", instance_ids)
+        call = self._client.install_cloud_assistant_with_options
+        self._call(attempted, call, request, harmless=False, total_s=within_s)

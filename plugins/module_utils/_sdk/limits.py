@@ -11,11 +11,17 @@ DESCRIBE_INSTANCES_IDS = 100
 POWER_IDS = 100
 # DescribeCloudAssistantStatus shows at most 50 on a page, and with ids there is only one page.
 ASSISTANT_STATUS_IDS = 50
+# InstallCloudAssistantRequest.InstanceId: "You can specify 1 to 50 instance IDs".
+INSTALL_IDS = 50
 
 # DescribeInvocations, DescribeInvocationResults: "Maximum value: 50".
 INVOCATIONS_PAGE = 50
-# DescribeInstancesRequest.MaxResults: "Maximum value: 100".
+# DescribeInstancesRequest.MaxResults: "Maximum value: 100"; Tag: "Valid values of N: 1 to 20".
 INSTANCES_PAGE = 100
+INSTANCES_TAGS = 20
+# DescribeInstanceHistoryEventsRequest.ResourceId: "Valid values of N: 1 to 100"; MaxResults: "10 to 100".
+EVENT_IDS = 100
+EVENTS_PAGE = 100
 
 # RunCommandRequest.CommandContent: "The size of the Base64-encoded command content cannot exceed 24 KB".
 COMMAND_CONTENT_BYTES = 24 * 1024

@@ -172,3 +172,28 @@ class PowerRow:
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> PowerRow:
         return cls(row["InstanceId"], str(row.get("Code") or ""), row.get("Message") or "")
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One system event of DescribeInstanceHistoryEvents."""
+
+    event_id: str
+    instance_id: str
+    type: str
+    status: str
+    reason: str
+    not_before: float | None
+    published: float | None
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> EventRow:
+        return cls(
+            event_id=row["EventId"],
+            instance_id=row.get("InstanceId") or "",
+            type=(row.get("EventType") or {}).get("Name") or "",
+            status=(row.get("EventCycleStatus") or {}).get("Name") or "",
+            reason=row.get("Reason") or "",
+            not_before=parse_time(row.get("NotBefore")),
+            published=parse_time(row.get("EventPublishTime")),
+        )

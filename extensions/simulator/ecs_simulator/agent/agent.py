@@ -22,7 +22,6 @@ from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Proc
 WORKERS = 10
 DRAIN_S = 0.2
 POWER_DELAY_S = 0.1
-HEARTBEAT_S = 60.0
 REPORT_TRIES = 4
 
 # Exit code → what the agent runs on the machine. 3009 and 3010 arrive on Linux as 193 and 194 (modulo 256).
@@ -76,13 +75,18 @@ class Agent:
         self._stopped: set[str] = set()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._witnesses: set[asyncio.Task[None]] = set()
-        self._started = clock.time()
+        self._first_beat = clock.time()
+        self._beat_s = line.heartbeat_s
 
     @property
     def last_heartbeat(self) -> float:
         """When the agent last told the service that it lives: at its start and each minute."""
-        beats = int((self._clock.time() - self._started) / HEARTBEAT_S)
-        return self._started + beats * HEARTBEAT_S
+        beats = int((self._clock.time() - self._first_beat) / self._beat_s)
+        return self._first_beat + beats * self._beat_s
+
+    def beat_anew(self) -> None:
+        """The line has another pace of heartbeats: it counts from the last one on."""
+        self._first_beat, self._beat_s = self.last_heartbeat, self._line.heartbeat_s
 
     @property
     def active_tasks(self) -> int:

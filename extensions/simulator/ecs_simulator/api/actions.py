@@ -4,7 +4,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from ecs_simulator.api import assistant, commands, instances, invocations, power, regions, sts, system_events, tags
+from ecs_simulator.api import (
+    activations,
+    assistant,
+    commands,
+    instances,
+    invocations,
+    lifecycle,
+    managed_instances,
+    power,
+    regions,
+    sts,
+    system_events,
+    tags,
+)
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.cloud.cloud import Cloud
 
@@ -29,6 +42,16 @@ ACTIONS: dict[str, Action] = {
     "ListTagResources": _anonymous(tags.list_tag_resources),
     "RebootInstance": _anonymous(power.reboot_instance),
     "RebootInstances": _anonymous(power.reboot_instances),
+    "RunInstances": lifecycle.run_instances,
+    "DeleteInstance": _anonymous(lifecycle.delete_instance),
+    "DeleteInstances": lifecycle.delete_instances,
+    "CreateActivation": activations.create_activation,
+    "DescribeActivations": _anonymous(activations.describe_activations),
+    "DisableActivation": _anonymous(activations.disable_activation),
+    "DeleteActivation": _anonymous(activations.delete_activation),
+    "DescribeManagedInstances": _anonymous(managed_instances.describe_managed_instances),
+    "ModifyManagedInstance": _anonymous(managed_instances.modify_managed_instance),
+    "DeregisterManagedInstance": managed_instances.deregister_managed_instance,
     "StopInstance": _anonymous(power.stop_instance),
     "StopInstances": _anonymous(power.stop_instances),
     "StartInstance": _anonymous(power.start_instance),

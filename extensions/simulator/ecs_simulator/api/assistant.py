@@ -34,9 +34,10 @@ def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dic
 def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
     spec, agent = host.instance.spec, host.agent if host.online else None
     invocations = [item for item in cloud.invocations.values() if spec.id in item.tasks]
+    silent_s = cloud.clock.time() - agent.last_heartbeat if agent else float("inf")
     return {
         "InstanceId": spec.id,
-        "CloudAssistantStatus": "true" if agent else "false",
+        "CloudAssistantStatus": "true" if silent_s <= cloud.fleet.settings.heartbeat_lost_s else "false",
         "CloudAssistantVersion": spec.agent.version if agent else "",
         "LastHeartbeatTime": iso(agent.last_heartbeat) if agent else "",
         "ActiveTaskCount": agent.active_tasks if agent else 0,

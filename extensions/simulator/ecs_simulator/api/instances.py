@@ -82,7 +82,7 @@ def _read_filter(parameters: Parameters) -> Callable[[Instance], bool]:
     if len(tags) > _MAXIMUM_TAGS:
         raise invalid("Tag", f"may hold at most {_MAXIMUM_TAGS} tags")
     status = parameters.choice("Status", _STATUSES, "")
-    name = _wildcard(parameters.text("InstanceName"))
+    name = wildcard(parameters.text("InstanceName"))
     created_after = _created_after(parameters)
     plain = {parameter: text for parameter in _PLAIN if (text := parameters.text(parameter))}
     nothing = any(parameters.text(parameter) for parameter in _NOTHING)
@@ -107,7 +107,7 @@ def _has_tags(tags: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(key in tags and value in ("", tags[key]) for key, value in wanted.items())
 
 
-def _wildcard(text: str) -> re.Pattern[str]:
+def wildcard(text: str) -> re.Pattern[str]:
     """The names that a text with asterisks means; no text means all."""
     return re.compile(".*".join(map(re.escape, (text or "*").split("*"))), re.DOTALL)
 

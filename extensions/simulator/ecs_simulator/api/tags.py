@@ -26,6 +26,10 @@ def _managed_instances(cloud: Cloud, region_id: str) -> Tagged:
     return {host.instance.id: host.instance.tags for host in cloud.hosts_in(region_id, managed=True)}
 
 
+def _activations(cloud: Cloud, region_id: str) -> Tagged:
+    return {item.id: item.tags for item in cloud.activations.values() if item.region_id == region_id}
+
+
 def _invocations(cloud: Cloud, region_id: str) -> Tagged:
     return {item.id: item.tags for item in cloud.invocations.values() if item.region_id == region_id}
 
@@ -34,6 +38,7 @@ def _invocations(cloud: Cloud, region_id: str) -> Tagged:
 _TYPES: dict[str, Callable[[Cloud, str], Tagged]] = {
     "instance": _instances,
     "managedinstance": _managed_instances,
+    "activation": _activations,
     "invocation": _invocations,
 }
 

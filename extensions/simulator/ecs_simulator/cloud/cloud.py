@@ -11,6 +11,7 @@ from typing import Any
 from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.activations import Activation
 from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.events import SystemEvents
@@ -49,6 +50,7 @@ class Cloud:
         self.callers = Callers(fleet, clock, ids)
         self.hosts: dict[str, Host] = {}
         self.invocations: dict[str, Invocation] = {}
+        self.activations: dict[str, Activation] = {}
         self._tokens: dict[tuple[str, str], _Answered] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -120,13 +122,16 @@ class Cloud:
         await self.faults.start(self.fleet.faults)
 
     async def close(self) -> None:
-        """End every machine."""
+        """End every machine; those that were made meanwhile are gone for good."""
         self.faults.close()
         self.schedules.close()
         self.events.close()
         for waiting in self._waiting:
             waiting.cancel()
         await asyncio.gather(*self._leaving, *(host.close() for host in self.hosts.values()))
+        declared = {spec.id for spec in self.fleet.instances}
+        made = (host for id_, host in self.hosts.items() if id_ not in declared)
+        await asyncio.gather(*(host.machine.discard() for host in made))
 
     # --- regions and instances ---------------------------------------------------------------------------------
 
@@ -144,6 +149,11 @@ class Cloud:
         """The instance with that id, managed ones included."""
         host = self.hosts.get(instance_id)
         return host if host and host.instance.spec.region_id == region_id else None
+
+    def names(self) -> dict[str, str]:
+        """The names of all instances by id, those of the fleet file also when they have been released."""
+        declared = {spec.id: spec.name for spec in self.fleet.instances}
+        return declared | {id_: host.instance.name for id_, host in self.hosts.items()}
 
     # --- client tokens -----------------------------------------------------------------------------------------
 

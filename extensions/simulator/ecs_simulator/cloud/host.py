@@ -12,6 +12,7 @@ from ecs_simulator.agent.line import Line
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.instance import Instance
+from ecs_simulator.cloud.next_boot import NextBoot
 from ecs_simulator.fleet import Settings
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine, MachineGone, PowerAction
@@ -46,6 +47,7 @@ class Host:
         self.machine = machine
         self.agent: Agent | None = None
         self.line = Line()
+        self.next_boot = NextBoot()
         self.on_fetch: Callable[[Host, Fetch], None] = lambda host, reason: None
         self.on_agent_down: Callable[[Host], None] = lambda host: None
         self._clock = clock
@@ -62,6 +64,7 @@ class Host:
         """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._again: asyncio.Task[None] | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         machine.on_going_down = self._end_agent
@@ -73,13 +76,13 @@ class Host:
         """Whether the service reaches the agent."""
         return self.agent is not None and self.line.up
 
-    async def power_on(self) -> None:
+    async def power_on(self, *, with_agent: bool = True) -> None:
         """Boot the machine now and start its agent."""
         await self.machine.boot(str(self._ids.uuid()))
         self.up = True
         self.instance.status = "Running"
         self._audit.machine(self.instance.id, "boot", boot_id=self.machine.boot_id)
-        if self._agent_wanted:
+        if self._agent_wanted and with_agent:
             self._start_agent(Fetch.COLD_START)
 
     def start(self) -> None:
@@ -128,6 +131,12 @@ class Host:
         pause = self._settings.agent_restart_s if seconds is None else seconds
         self._reviving = asyncio.ensure_future(self._revive(pause))
 
+    def slow_heartbeat(self, seconds: float) -> None:
+        """From now on the agent says that it lives so many seconds apart."""
+        self.line.heartbeat_s = seconds
+        if self.agent:
+            self.agent.beat_anew()
+
     def go_offline(self, seconds: float | None = None) -> None:
         """Cut the line between agent and service: for that long, or for good."""
         self.line.up = False
@@ -138,7 +147,7 @@ class Host:
 
     async def close(self) -> None:
         """The simulator ends: end everything without a trace in the records."""
-        for task in (self._booting, self._asking, self._reviving, self._reconnecting):
+        for task in (self._booting, self._asking, self._again, self._reviving, self._reconnecting):
             _cancel(task)
         self.machine.on_going_down = lambda: None
         self.machine.on_down = lambda action: None
@@ -207,10 +216,23 @@ class Host:
         self._booting = asyncio.ensure_future(self._boot_after_delay(show_status=show_status))
 
     async def _boot_after_delay(self, *, show_status: bool) -> None:
-        await self._clock.sleep(self.instance.spec.boot_s)
+        wrong, self.next_boot = self.next_boot, NextBoot()
+        await self._clock.sleep(self.instance.spec.boot_s + wrong.late_s)
         if show_status:
             self.instance.started = self._clock.time()
-        await self.power_on()
+        if wrong.stuck:
+            self.instance.status = "Running"
+            self._audit.machine(self.instance.id, "boot_stuck")
+            return
+        await self.power_on(with_agent=not wrong.without_agent)
+        if wrong.again_after_s is not None:
+            self._again = asyncio.ensure_future(self._restart_again(wrong.again_after_s))
+
+    async def _restart_again(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        if self.up and not self._asked:
+            self._asked = _Asked(PowerAction.RESTART, "boot_twice", self._settings.guest_restart_shows_in_status)
+            await _until_gone(self.machine.shut_down(PowerAction.RESTART))
 
     def _syslog(self, message: str) -> None:
         # "<13>Nov 22 01:02:03 tag: text": only what the program itself wrote is of interest.

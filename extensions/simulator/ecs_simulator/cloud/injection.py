@@ -60,18 +60,24 @@ class Injection:
             await self._fire(fault)
 
     async def _fire(self, fault: Fault) -> None:
-        host = self._hosts[fault.instance_id]
-        refusal = _refusal(host, fault)
+        host = self._hosts.get(fault.instance_id)
+        refusal = _refusal(host, fault) if host else f"{fault.instance_id} has been released"
         more = {"refused": refusal} if refusal else {}
         after = asdict(fault.after) if fault.after else None
         self._audit.fault(fault.instance_id, fault.name, after=after, seconds=fault.seconds, **more)
-        if refusal:
+        if refusal or not host:
             raise FaultRefused(refusal)
         match fault.name:
             case "agent_killed":
                 host.kill_agent(fault.seconds)
             case "agent_offline":
                 host.go_offline(fault.seconds)
+            case "boot_slow" | "boot_stuck" | "boot_twice" | "boot_without_agent":
+                host.next_boot.arm(fault.name, fault.seconds)
+            case "heartbeat_slow":
+                host.slow_heartbeat(fault.seconds or 0.0)
+            case "instance_released":
+                self._release(host)
             case "power_loss":
                 await host.lose_power()
             case "report_lost":

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no real cloud offers: a request that makes something go wrong. It needs no signature."""
+"""What no real cloud offers: requests that make something go wrong, or that move the time. They need no signature."""
 
+import asyncio
 import json
+from typing import Any
 
 from aiohttp import web
 
+from ecs_simulator.clock import ManualClock, iso_milliseconds
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.injection import FaultRefused
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet import parse_fault
+from ecs_simulator.fleet_reader import Reader
 
 FAULTS_PATH = "/_simulator/faults"
+CLOCK_PATH = "/_simulator/clock"
+_MAXIMUM_ADVANCE_S = 366 * 86_400.0
 
 
 class Control:
@@ -18,18 +24,63 @@ class Control:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._closing = False
+        self._advances: set[asyncio.Task[None]] = set()
 
-    async def add_fault(self, request: web.Request) -> web.Response:
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post(FAULTS_PATH, self._add_fault)
+        router.add_get(CLOCK_PATH, self._tell_time)
+        router.add_post(CLOCK_PATH, self._advance)
+
+    def close(self) -> None:
+        """Give up what takes long, and begin nothing more of it."""
+        self._closing = True
+        for advance in self._advances:
+            advance.cancel()
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
         """A fault, which has happened when the answer is there, or which waits for its event from then on."""
         try:
-            body = json.loads(await request.read())
-        except ValueError as error:
-            return _bad_request(f"the body is not JSON: {error}")
-        try:
-            await self._cloud.faults.add(parse_fault(body, self._cloud.fleet))
+            await self._cloud.faults.add(parse_fault(await _json(request), self._cloud.names()))
         except (FleetError, FaultRefused) as error:
             return _bad_request(str(error))
         return web.json_response({})
+
+    async def _tell_time(self, _request: web.Request) -> web.Response:
+        return web.json_response({"time": iso_milliseconds(self._cloud.clock.time())})
+
+    async def _advance(self, request: web.Request) -> web.Response:
+        """Move a virtual clock on. All that is due until then has happened when the answer, the new time, is there."""
+        clock = self._cloud.clock
+        try:
+            seconds = _parse_advance(await _json(request))
+        except FleetError as error:
+            return _bad_request(str(error))
+        if not isinstance(clock, ManualClock):
+            return _bad_request("this clock moves by itself: start the simulator with --clock virtual")
+        if self._closing:
+            return _bad_request("the simulator is about to end")
+        advance = asyncio.ensure_future(clock.advance(seconds))
+        self._advances.add(advance)
+        advance.add_done_callback(self._advances.discard)
+        await advance
+        return await self._tell_time(request)
+
+
+def _parse_advance(document: Any) -> float:
+    body = Reader(document, whole="the body")
+    seconds: float = body.take("advance", float, wanted="a number of seconds")
+    body.finish()
+    if not 0 <= seconds <= _MAXIMUM_ADVANCE_S:
+        body.fail("advance", f"must be at least 0 and at most {_MAXIMUM_ADVANCE_S:.0f} seconds, not {seconds:g}")
+    return seconds
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except ValueError as error:
+        raise FleetError(f"the body is not JSON: {error}") from error
 
 
 def _bad_request(sentence: str) -> web.Response:

@@ -14,8 +14,9 @@ from ecs_simulator.cloud.callers import Caller
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.gateway.authentication import Authentication, Call, read_call
-from ecs_simulator.gateway.control import FAULTS_PATH, Control
+from ecs_simulator.gateway.control import Control
 from ecs_simulator.gateway.permission import check_permission
+from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
 from ecs_simulator.gateway.request import Request, parse_request
 from ecs_simulator.gateway.throttle import Throttling
 
@@ -32,13 +33,15 @@ class Gateway:
         clock = clock or RealClock()
         self._authentication = Authentication(cloud.callers, clock)
         self._throttling = Throttling(cloud.fleet.throttling, clock)
+        self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses when ``port`` is 0."""
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
-        application.router.add_post(FAULTS_PATH, Control(self._cloud).add_fault)
+        self._control.add_routes(application.router)
+        application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
             application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
         )
@@ -49,6 +52,7 @@ class Gateway:
         return bound
 
     async def close(self) -> None:
+        self._control.close()
         if self._runner:
             await self._runner.cleanup()
 
