@@ -100,7 +100,7 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 	@$(GATE) $@ ecs-simulator run --fleet tests/integration/fleet.yml -- \
 		python tests/tools/run_ansible_test.py integration
 
-unit: venv-dev ## Run the unit tests, and the simulator's
+unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 	@rm -f $(COVERAGE)/unit*
 	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit tests/random_runs extensions/simulator/tests
 
@@ -152,6 +152,13 @@ $(COLLECTION):
 		"(Debian: apt-get install python3-venv) or name one: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet "$(ANSIBLE_CORE)" -r requirements.txt -e extensions/simulator
+	@touch $@
+
+# One of the clients in the simulator's tests, which skip it where there is no npm.
+.venv/.node: extensions/simulator/tests/clients/package.json .venv/.runtime
+	@mkdir -p .venv/node && cp $< .venv/node
+	@if command -v npm >/dev/null; then npm install --prefix .venv/node --cache .venv/cache/npm --no-package-lock \
+		--no-audit --no-fund --ignore-scripts --silent; else echo "No npm here: no client in JavaScript is tested"; fi
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.runtime

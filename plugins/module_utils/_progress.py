@@ -9,10 +9,14 @@ nowhere. Lines hold ids, counts and times, never contents.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ._waiting import Clock
 
 VARIABLE = "CLOUDOPS_ALIBABA_PROGRESS"
+# Begins a line that is kept for an interruption; such a line alone means that there is nothing to say any more.
+INTERRUPTED = "\x1a"
 LEAST_PAUSE_S = 10.0
 
 
@@ -28,6 +32,16 @@ class Progress:
     def say(self, line: str) -> None:
         """Show a line now."""
         self._last_line, self._last_time = line, self._clock.monotonic()
+        self._write(line)
+
+    @contextmanager
+    def when_interrupted(self, line: str) -> Iterator[None]:
+        """While this lasts, the line is what is shown when somebody ends Ansible with Ctrl-C."""
+        self._write(INTERRUPTED + line)
+        yield
+        self._write(INTERRUPTED)
+
+    def _write(self, line: str) -> None:
         if self._pipe:
             try:
                 descriptor = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)

@@ -14,11 +14,19 @@ extends_documentation_fragment:
   - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
-  - cloudops.alibaba._attributes.info_module
 attributes:
+  async:
+    support: full
   check_mode:
+    support: full
     details:
-      - Does not wait, and returns the results as they stand.
+      - Does not wait, and returns the results as they stand. Nothing is stopped.
+  diff_mode:
+    support: N/A
+    details:
+      - Only what runs anyway is waited for.
+  idempotent:
+    support: full
 options:
   invoke_ids:
     description: The invocations.
@@ -27,16 +35,24 @@ options:
     required: true
   timeout:
     description:
-      - How many seconds to wait. What has not ended then is reported as failed with O(ignore:failure=lost); nothing is
-        stopped.
+      - How many seconds to wait. What has not ended then is reported as failed with O(ignore:failure=lost), with all
+        that is known of it.
     type: int
     default: 3600
+  on_timeout:
+    description:
+      - What becomes of a script that has not ended after the wait. V(leave) lets it run; V(stop) stops it, and reports
+        it as failed with O(ignore:failure=stopped).
+    type: str
+    choices: [leave, stop]
+    default: leave
   fail_on_instance_failure:
     description: Whether the task fails when an instance failed. The results of all instances are returned either way.
     type: bool
     default: true
 seealso:
   - module: cloudops.alibaba.ecs_run_command
+  - module: cloudops.alibaba.ecs_stop_invocation
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)
 """
@@ -90,6 +106,7 @@ def core(context: Context) -> dict:
         context.connect(),
         params["invoke_ids"],
         timeout_s=0 if context.check_mode else params["timeout"],
+        stop_late=params["on_timeout"] == "stop" and not context.check_mode,
         fail=params["fail_on_instance_failure"],
         clock=context.clock,
         progress=context.progress,
@@ -101,6 +118,7 @@ def main() -> None:
         {
             "invoke_ids": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 3600},
+            "on_timeout": {"type": "str", "choices": ["leave", "stop"], "default": "leave"},
             "fail_on_instance_failure": {"type": "bool", "default": True},
             "progress": {"type": "bool", "default": True},
         },

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import tempfile
 import threading
@@ -26,7 +27,7 @@ from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
-from ..module_utils._progress import VARIABLE
+from ..module_utils._progress import INTERRUPTED, VARIABLE
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -128,11 +129,13 @@ class ControllerAction(ActionBase):
         # Opened for writing too: it then never ends while the module opens and closes it.
         descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
         stop_read, stop_write = os.pipe()
-        thread = threading.Thread(target=_show_lines, args=(descriptor, stop_read), daemon=True)
+        kept = _Kept()
+        thread = threading.Thread(target=_show_lines, args=(descriptor, stop_read, kept), daemon=True)
         self._task.environment = [*(self._task.environment or []), {VARIABLE: pipe}]
         thread.start()
         try:
-            yield
+            with kept.shown_when_interrupted():
+                yield
         finally:
             os.write(stop_write, b".")
             thread.join()
@@ -143,14 +146,53 @@ class ControllerAction(ActionBase):
             os.rmdir(folder)
 
 
-def _show_lines(descriptor: int, stop: int) -> None:
+class _Kept:
+    """The line that a module has asked to show if it is interrupted."""
+
+    line = ""
+
+    @contextmanager
+    def shown_when_interrupted(self) -> Iterator[None]:
+        """Show it before Ansible's own handler ends this worker, and the module with it."""
+
+        def show(number: int, frame: Any) -> None:
+            if self.line:
+                _tell_people(f"    {self.line}")
+            if callable(before):
+                before(number, frame)
+
+        before = signal.getsignal(signal.SIGINT)
+        ours = threading.current_thread() is threading.main_thread()
+        if ours:
+            signal.signal(signal.SIGINT, show)
+        try:
+            yield
+        finally:
+            if ours:
+                signal.signal(signal.SIGINT, before)
+
+
+def _tell_people(line: str) -> None:
+    """Write to the error output of Ansible's main process, which by now shows nothing more that workers send it."""
+    try:
+        # Appended: it may be a file.
+        with open(f"/proc/{os.getppid()}/fd/2", "a", encoding="utf-8") as stderr:
+            stderr.write(f"{line}\n")
+    except OSError:
+        display.display(line)
+
+
+def _show_lines(descriptor: int, stop: int, kept: _Kept) -> None:
     """Display whole lines until told to stop; what is in the pipe by then is still shown."""
     rest = b""
     while True:
         readable, _writable, _errors = select.select([descriptor, stop], [], [])
         if descriptor in readable:
             *lines, rest = (rest + os.read(descriptor, 65536)).split(b"\n")
-            for line in lines:
-                display.display(f"    {line.decode('utf-8', 'replace')}")
+            for line in (line.decode("utf-8", "replace") for line in lines):
+                if line.startswith(INTERRUPTED):
+                    kept.line = line.removeprefix(INTERRUPTED)
+                else:
+                    display.display(f"    {line}")
         elif stop in readable:
             return

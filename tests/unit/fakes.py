@@ -7,9 +7,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from typing import Any
 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.command_shapes import CommandRow, Running
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import ApiError, NoAnswer
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import (
     AgentRow,
@@ -104,6 +106,26 @@ def task(invoke_id: str, instance_id: str, **more: Any) -> TaskRow:
     return replace(row, **more)
 
 
+def saved(command_id: str, **more: Any) -> CommandRow:
+    row = CommandRow(
+        command_id=command_id,
+        name="a command",
+        description="",
+        type="RunShellScript",
+        content="echo",
+        timeout_s=60,
+        working_dir="",
+        launcher="",
+        enable_parameter=False,
+        parameter_names=(),
+        tags={},
+        resource_group_id="",
+        created=START,
+        invoke_times=0,
+    )
+    return replace(row, **more)
+
+
 @dataclass
 class FakeApi:
     """An API whose commands run as ``run`` says, after ``seconds``, and whose instances are as the dicts say."""
@@ -119,6 +141,11 @@ class FakeApi:
     seconds: Callable[[str], float] = lambda instance_id: 0.0
     unfinished: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     refuse: Callable[[Sequence[str]], Exception | None] = lambda ids: None
+    refuse_stop: Callable[[], Exception | None] = lambda: None
+    commands: dict[str, CommandRow] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sent_file: Callable[[str, str], TaskRow] = lambda invoke_id, instance_id: task(invoke_id, instance_id)
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
@@ -133,12 +160,19 @@ class FakeApi:
     def called(self, name: str) -> list[Any]:
         return [what for call, what in self.calls if call == name]
 
-    def describe_instances(self, instance_ids: Sequence[str] | None = None, **_more: Any) -> Iterator[InstanceRow]:
+    def describe_instances(
+        self,
+        instance_ids: Sequence[str] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        **_more: Any,
+    ) -> Iterator[InstanceRow]:
         self.calls.append(("describe_instances", instance_ids))
         if error := self.deaf():
             raise error
         wanted = self.instances if instance_ids is None else instance_ids
-        yield from [self.instances[id_] for id_ in wanted if id_ in self.instances]
+        known = [self.instances[id_] for id_ in wanted if id_ in self.instances]
+        yield from [row for row in known if (tags or {}).items() <= row.tags.items()]
 
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
         self.calls.append(("describe_cloud_assistant_status", instance_ids))
@@ -149,16 +183,25 @@ class FakeApi:
         instance_ids: Sequence[str],
         *,
         content: str,
-        tags: Mapping[str, str] | None = None,
+        running: Running | None = None,
         **more: Any,
     ) -> tuple[str, str]:
         self.calls.append(("run_command", list(instance_ids)))
+        self.sent.append({"content": content, "running": running, **more})
+        return self._start(instance_ids, content, running)
+
+    def invoke_command(self, instance_ids: Sequence[str], *, command_id: str, running: Running) -> tuple[str, str]:
+        self.calls.append(("invoke_command", list(instance_ids)))
+        self.sent.append({"command_id": command_id, "running": running})
+        return self._start(instance_ids, self.commands[command_id].content, running)[0], command_id
+
+    def _start(self, instance_ids: Sequence[str], content: str, running: Running | None) -> tuple[str, str]:
         error = self.refuse(instance_ids)
         if error:
             raise error
         invoke_id = f"t-{next(self.numbers)}"
         self.rows[invoke_id] = {}
-        self.tags[invoke_id] = tags or {}
+        self.tags[invoke_id] = running.tags if running else {}
         with self.lock:
             self._begin(invoke_id, instance_ids, content)
         self._finish()
@@ -186,16 +229,63 @@ class FakeApi:
         rows = self.rows.get(invoke_id)
         return InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", rows) if rows is not None else None
 
-    def describe_invocations(self, tags: Mapping[str, str]) -> Iterator[InvocationRow]:
+    def describe_invocations(
+        self, tags: Mapping[str, str], *, invoke_id: str | None = None, **_more: Any
+    ) -> Iterator[InvocationRow]:
         self.calls.append(("describe_invocations", dict(tags)))
         self._finish()
+        wanted = invoke_id
         for number, (invoke_id, rows) in enumerate(self.rows.items()):
-            if tags.items() <= self.tags[invoke_id].items():
+            if wanted in (None, invoke_id) and tags.items() <= self.tags[invoke_id].items():
                 yield InvocationRow(invoke_id, f"c-{invoke_id}", "RunShellScript", rows, START + number)
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]:
         self.calls.append(("describe_invocation_results", invoke_id))
         yield from self.rows.get(invoke_id, {}).values()
+
+    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
+        self.calls.append(("stop_invocation", list(instance_ids)))
+        if error := self.refuse_stop():
+            raise error
+        for id_ in instance_ids:
+            if self.unfinished.pop((invoke_id, id_), None):
+                self.rows[invoke_id][id_] = task(invoke_id, id_, status="Terminated", exit_code=None)
+
+    def describe_commands(
+        self, *, command_id: str | None = None, name: str | None = None, **_more: Any
+    ) -> Iterator[CommandRow]:
+        self.calls.append(("describe_commands", command_id or name))
+        for id_, row in list(self.commands.items()):
+            if command_id in (None, id_) and fnmatch(row.name, name or "*"):
+                yield row
+
+    def create_command(self, command: CommandRow) -> str:
+        command_id = f"c-new-{next(self.numbers)}"
+        self.calls.append(("create_command", command_id))
+        self.commands[command_id] = replace(command, command_id=command_id)
+        return command_id
+
+    def modify_command(self, command_id: str, changes: Mapping[str, Any]) -> None:
+        self.calls.append(("modify_command", dict(changes)))
+        self.commands[command_id] = replace(self.commands[command_id], **changes)
+
+    def delete_command(self, command_id: str) -> None:
+        self.calls.append(("delete_command", command_id))
+        if self.commands.pop(command_id, None) is None:
+            raise api_error("InvalidCmdId.NotFound", status=404)
+
+    def send_file(self, instance_ids: Sequence[str], *, folder: str, name: str, content: bytes, timeout_s: int) -> str:
+        self.calls.append(("send_file", list(instance_ids)))
+        if error := self.refuse(instance_ids):
+            raise error
+        with self.lock:
+            for id_ in instance_ids:
+                self.files.setdefault(id_, {})[f"{folder}/{name}"] = content
+        return f"f-{next(self.numbers)}"
+
+    def describe_send_file_results(self, invoke_id: str) -> dict[str, TaskRow]:
+        self.calls.append(("describe_send_file_results", invoke_id))
+        return {id_: self.sent_file(invoke_id, id_) for id_ in self.instances}
 
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         self.calls.append(("reboot_instances", list(instance_ids)))

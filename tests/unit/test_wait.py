@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.failures import classify
@@ -107,6 +109,36 @@ def test_an_api_that_refuses_ends_the_wait_for_that_invocation_and_names_it() ->
     assert "Forbidden.RAM" in results["i-2"]["error_info"]
 
 
+@pytest.mark.parametrize("run_s", [1, 5, 20, 60, 300, 3600])
+@pytest.mark.parametrize("invocations", [1, 10, 30])
+def test_polls_are_few_and_the_end_is_known_soon(run_s: float, invocations: int) -> None:
+    """At most 10% of the time or 2 seconds late (more than 16 invocations leave the API its rate), and bounded."""
+    clock = FakeClock()
+    api = FakeApi.of(clock, *[f"i-{number}" for number in range(invocations)], seconds=lambda id_: run_s)
+    running = [Invocation(api, *api.run_command([id_], content="x"), "linux", (id_,)) for id_ in api.instances]
+    before = clock.now
+    wait_for(running, deadline=Deadline(clock, 2 * run_s + 90), clock=clock, progress=Lines(clock))
+    assert clock.now - before - run_s <= max(2, 0.1 * run_s, 0.12 * invocations)
+    first = max(0.5, 0.12 * invocations)
+    rounds = min(run_s, first / 0.08) / first + math.log(max(1.0, 0.08 * run_s / first), 1.08) + run_s / 10 + 2
+    assert len(api.called("describe_invocation")) <= invocations * rounds
+    assert len(api.called("describe_invocation_results")) == invocations
+
+
+def test_what_is_scheduled_has_no_end_to_wait_for() -> None:
+    clock = FakeClock()
+
+    class Scheduled(FakeApi):
+        def describe_invocation(self, invoke_id: str) -> InvocationRow | None:
+            row = super().describe_invocation(invoke_id)
+            return replace(row, repeat_mode="Period") if row else None
+
+    api = Scheduled.of(clock, "i-1")
+    api.run_command(["i-1"], content="x")
+    with pytest.raises(BadInput, match="no end to wait for"):
+        wait_for_invocations(api, ["t-1"], timeout_s=10, fail=True, clock=clock, progress=Lines(clock))
+
+
 def test_two_invocations_of_one_instance_are_not_waited_for_together() -> None:
     clock = FakeClock()
     api = FakeApi.of(clock, "i-1")
@@ -163,6 +195,10 @@ def test_a_killed_command_with_the_power_code_is_a_failure() -> None:
         ("Invalid", "DirectoryNotExists", "input"),
         ("Terminated", "", "stopped"),
         ("Cancelled", "", "stopped"),
+        ("Invalid", "UserOrPasswordInvalid", "input"),
+        ("Invalid", "BadCronExpression", "input"),
+        ("Error", "ContainerStateAbnormal", "instance"),
+        ("Error", "NoEnoughSpace", "instance"),
         ("Error", "SomethingNobodyKnows", "agent"),
         ("Running", "", "lost"),
         ("", "", "lost"),

@@ -77,6 +77,10 @@ class Audit:
         """A fault that fires."""
         self._write("fault", instance_id=instance_id, fault=fault, **more)
 
+    def request_fault(self, action: str, fault: str, *, request_id: str) -> None:
+        """A fault that a request gets."""
+        self._write("fault", action=action, fault=fault, request_id=request_id)
+
     def close(self) -> None:
         """Close the file; later events are forgotten."""
         if self._file:

@@ -17,7 +17,7 @@ import yaml
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet_callers import AccessKey, Role, Throttle, access_key, role, throttling
 from ecs_simulator.fleet_events import EventSpec, read_event
-from ecs_simulator.fleet_faults import Fault, fleet_fault, requested_fault
+from ecs_simulator.fleet_faults import AnyFault, fleet_fault, requested_fault
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
@@ -99,6 +99,8 @@ class Settings:
     it lost its power."""
     interrupted_error_code: str = "InstanceRestarted"
     """The ErrorCode of a command that ran when its instance restarted."""
+    agent_error_code: str = ""
+    """The ErrorCode of what an agent could not start. Empty: the agent's own category, such as ScriptFileExisted."""
     agent_restart_s: float = 120.0
     """How long after the end of the agent its service starts it again (RestartSec of its unit)."""
     agent_restart_redelivers: bool = True
@@ -140,7 +142,7 @@ class Fleet:
     regions: tuple[str, ...]
     instances: tuple[InstanceSpec, ...]
     settings: Settings
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[AnyFault, ...] = ()
     clock: str = "real"
     """``virtual``: the time stands still until a request moves it."""
     speed: float = 1.0
@@ -225,8 +227,8 @@ def parse_fleet(document: Any) -> Fleet:
     )
 
 
-def parse_fault(document: Any, instances: Mapping[str, str]) -> Fault:
-    """Turn the parsed JSON of a request into one more :class:`Fault` of the instances, which are names by id."""
+def parse_fault(document: Any, instances: Mapping[str, str]) -> AnyFault:
+    """Turn the parsed JSON of a request into one more fault; ``instances`` are names by id."""
     return requested_fault(Reader(document, whole="the body"), _names(instances))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ecs_simulator.audit import MACHINE_EVENTS
 from ecs_simulator.fleet_reader import Reader, did_you_mean
+from ecs_simulator.fleet_request_faults import RequestFault, request_fault
 
 # Whether `seconds` goes with a fault: how long it lasts, or how far it goes.
 _FAULTS = {
@@ -15,8 +16,11 @@ _FAULTS = {
     "boot_stuck": "not",
     "boot_twice": "may",
     "boot_without_agent": "not",
+    "clock_skew": "must",
+    "disk_full": "may",
     "heartbeat_slow": "must",
     "instance_released": "not",
+    "output_flood": "not",
     "power_loss": "not",
     "report_lost": "not",
 }
@@ -45,16 +49,25 @@ class Fault:
     """How long it lasts, where that can be said."""
 
 
-def fleet_fault(reader: Reader, instances: Instances) -> Fault:
+AnyFault = Fault | RequestFault
+
+
+def fleet_fault(reader: Reader, instances: Instances) -> AnyFault:
     """An entry of a fleet file's ``faults``."""
     on = reader.reader("on")
+    if on.holds("action"):
+        action = on.take("action", str)
+        on.finish()
+        return request_fault(reader, action)
     instance_id = _instance_id(on, instances)
     on.finish()
     return _fault(reader, instance_id)
 
 
-def requested_fault(reader: Reader, instances: Instances) -> Fault:
-    """A request's fault: that of a fleet file with the instance beside the other keys."""
+def requested_fault(reader: Reader, instances: Instances) -> AnyFault:
+    """A request's fault: that of a fleet file, or one with the instance beside the other keys."""
+    if reader.holds("on"):
+        return fleet_fault(reader, instances)
     return _fault(reader, _instance_id(reader, instances))
 
 
@@ -80,6 +93,8 @@ def _check_seconds(reader: Reader, name: str, seconds: float | None) -> None:
     if _FAULTS[name] == "not":
         *others, last = (fault for fault, rule in _FAULTS.items() if rule != "not")
         reader.fail("seconds", f"goes with {', '.join(others)} and {last}, not with {name}")
+    if name == "clock_skew" and abs(seconds) < float("inf"):
+        return
     if not 0 <= seconds < float("inf"):
         reader.fail("seconds", "must be at least 0")
     if name == "heartbeat_slow" and not seconds:

@@ -11,6 +11,7 @@ from ecs_simulator.clock import Clock, FastClock, ManualClock, RealClock
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.errors import SimulatorError
 from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.gateway.known_actions import check_fleet
 from ecs_simulator.gateway.server import Gateway
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
@@ -68,6 +69,7 @@ class Simulator:
         """Boot the fleet and serve it; raises :class:`SimulatorError`."""
         state = self._state = State(self._state_dir)
         fleet = await self._settle_machine_kinds(state.path)
+        check_fleet(fleet)
         ids = Ids(fleet.seed, state.next_start())
         self.cloud = Cloud(
             fleet,

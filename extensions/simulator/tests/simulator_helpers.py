@@ -15,7 +15,7 @@ from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.models import Config
 from ecs_simulator.fleet import Fleet, parse_fleet
-from ecs_simulator.simulator import Simulator
+from ecs_simulator.simulator import Endpoint, Simulator
 
 REGION = "cn-hangzhou"
 
@@ -33,6 +33,8 @@ def make_fleet(*instances: dict[str, Any], **more: Any) -> Fleet:
 
 class Caller:
     """The real SDK against a simulator, from an asyncio test."""
+
+    endpoint: Endpoint
 
     def __init__(self, simulator: Simulator, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
         self.simulator = simulator
@@ -145,6 +147,8 @@ async def serving(fleet: Fleet, folder: Path, **more: Any) -> AsyncIterator[Call
     simulator = Simulator(fleet, state_dir=folder / "state", audit_log=audit_log, **more)
     endpoint = await simulator.start()
     try:
-        yield Caller(simulator, endpoint.ecs_endpoint, audit_log)
+        caller = Caller(simulator, endpoint.ecs_endpoint, audit_log)
+        caller.endpoint = endpoint
+        yield caller
     finally:
         await simulator.close()

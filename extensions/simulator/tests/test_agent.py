@@ -2,9 +2,10 @@
 """The life of commands on an agent, on a clock that stands still. Each rule was measured on the real agent."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from ecs_simulator.agent.agent import Agent
+from ecs_simulator.agent.agent import POWER_COMMANDS, Agent
 from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.clock import ManualClock
@@ -42,6 +43,9 @@ class Log:
 
     def invalid(self, task: Task, error_code: str, error_info: str) -> None:
         self.add(f"invalid {error_code}", task)
+
+    def verified(self, task: Task) -> None:
+        self.add("verified", task)
 
     def stopped(self, task: Task) -> None:
         self.add("stopped", task)
@@ -90,6 +94,7 @@ class Bench:
             Answer(match="flood", output="x" * 44_000, seconds=30.0),
             Answer(match="restart", exit_code=194 if os_type == "linux" else 3010, output="bye\n"),
             Answer(match="stop", exit_code=193),
+            Answer(match="power off", exit_code=3009),
         )
         spec = InstanceSpec(id="i-bp1agent00000001", name="a", region_id="r", zone_id="z", os=os_type, answers=answers)
         self.clock = ManualClock(start=0.0)
@@ -101,12 +106,12 @@ class Bench:
         self.start_agent()
 
     def start_agent(self) -> None:
-        self.agent = Agent(self.machine, self._os_type, self.clock, self.log, self.line, Settings())
+        self.agent = Agent(self.machine, POWER_COMMANDS[self._os_type], self.clock, self.log, self.line, Settings())
 
-    def send(self, content: str, *, timeout_s: int = 60, id_: str = "") -> Task:
+    def send(self, content: str, *, timeout_s: int = 60, id_: str = "", **more: Any) -> Task:
         self._number += 1
         kind = "RunShellScript"
-        command = Command(id="c-1", type=kind, content=content.encode(), timeout_s=timeout_s)
+        command = Command(id="c-1", type=kind, content=content.encode(), timeout_s=timeout_s, **more)
         task = Task(id_ or f"t-{self._number}", command, "i-bp1agent00000001", self.clock.time())
         self.agent.deliver(task)
         return task
@@ -169,12 +174,60 @@ async def test_output_streams_in_chunks_and_ends_with_the_tail(bench: Bench) -> 
     ]
 
 
+async def test_a_run_by_the_clock_reports_output_at_its_end(bench: Bench) -> None:
+    bench.send("flood", repeat="Period")
+    await bench.clock.advance(60)
+    assert bench.log.of("t-1") == [(0.0, "running"), (30.2, "finished 0 12000-32000")]
+
+
+async def test_a_timeout_of_nothing_is_none(bench: Bench) -> None:
+    bench.send("hours", timeout_s=0)
+    await bench.clock.advance(7201)
+    assert bench.log.of("t-1")[-1] == (7200.2, "finished 0 0-0")
+
+
+async def test_a_stop_of_what_the_agent_does_not_have_is_acknowledged(bench: Bench) -> None:
+    task = bench.send("quick")
+    await bench.clock.advance(1)
+    bench.agent.stop(task)
+    assert bench.log.of("t-1")[-1] == (1.0, "stopped")
+
+
 async def test_a_task_that_comes_again_is_not_run_again(bench: Bench) -> None:
     bench.send("quick", id_="t-1")
     await bench.clock.advance(1)
     bench.send("quick", id_="t-1")
     await bench.clock.advance(1)
     assert bench.log.of("t-1")[-1] == (1.0, "failed ScriptFileExisted")
+
+
+@pytest.mark.parametrize(("repeat", "again"), [("NextRebootOnly", False), ("EveryReboot", True), ("Period", True)])
+async def test_what_repeats_runs_its_file_again(bench: Bench, repeat: str, again: bool) -> None:
+    for _time in range(2):
+        bench.send("quick", id_="t-1", repeat=repeat)
+        await bench.clock.advance(1)
+    end = "finished 0 5-0" if again else "failed ScriptFileExisted"
+    assert bench.log.of("t-1")[-1][1] == end
+
+
+async def test_a_dry_run_saves_nothing_and_is_reported_once(bench: Bench) -> None:
+    for _number in range(10):
+        bench.send("sleep 2")
+    # It does not wait for the workers.
+    bench.send("quick", id_="look", repeat="DryRun")
+    await bench.clock.advance(1)
+    assert bench.log.of("look") == [(0.0, "verified")]
+    bench.send("quick", id_="dry", repeat="DryRun", container_name="nginx")
+    bench.line.up = False
+    bench.send("quick", id_="unheard", repeat="DryRun")
+    await bench.clock.advance(1)
+    bench.line.up = True
+    await bench.clock.advance(10)
+    assert [what for _time, what in bench.log.of("dry")] == ["invalid ContainerConnectFailed"]
+    assert bench.log.of("unheard") == []
+    bench.send("quick", id_="dry")
+    await bench.clock.advance(1)
+    assert bench.log.of("dry")[-1][1] == "finished 0 5-0"
 
 
 async def test_a_stop_is_acknowledged_and_nothing_else_is_reported(bench: Bench) -> None:
@@ -281,9 +334,17 @@ async def test_heartbeats_come_at_the_start_and_each_minute(bench: Bench) -> Non
     assert bench.agent.last_heartbeat == 120.0
 
 
-async def test_windows_has_its_own_exit_codes() -> None:
+@pytest.mark.parametrize(
+    ("content", "command"), [("restart", "shutdown -f -r -t 0"), ("power off", "shutdown -f -s -t 0")]
+)
+async def test_windows_has_its_own_exit_codes(content: str, command: str) -> None:
     bench = Bench(os_type="windows")
     await bench.machine.boot("boot-1")
-    bench.send("restart")
+    bench.send(content)
     await bench.clock.advance(1)
-    assert bench.machine.commands == [(0.3, "shutdown -f -r -t 0")]
+    assert bench.machine.commands == [(0.3, command)]
+    bench = Bench(os_type="windows")
+    await bench.machine.boot("boot-1")
+    bench.send("stop")
+    await bench.clock.advance(1)
+    assert bench.machine.commands == []  # 193 means nothing there

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What goes wrong with an instance, on machines with real processes and through the public door."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,51 @@ async def test_a_fault_may_be_there_from_the_start_or_wait_when_asked_for(tmp_pa
         assert call.faults()[-1] == ("agent_killed", f"web-01 ({WEB}) has no running agent to kill")
 
 
+async def test_a_full_disk_is_full_for_all_that_runs_and_over_restarts(call: Caller, tmp_path: Path) -> None:
+    await call.run("logger ready; while [ ! -e /root/go ]; do sleep 0.02; done; env echo no > /var/kept; exit 4", WEB)
+    await call.happened("syslog")
+    await call.fault("disk_full")
+    let_go(tmp_path)
+    assert (await call.happened("command_end"))["exit_code"] == 4
+    # A script that cannot be saved runs without its file.
+    output = await output_of(call, "echo $0; cat /var/kept; env echo 1 > /root/x")
+    assert (output.splitlines()[0], "File too large" in output) == ("sh", True)
+    await call.fault("power_loss")
+    await call.happened("agent_up", times=2)
+    assert "full" in await output_of(call, "echo 1 > /root/x || echo full")
+    await call.fault("disk_full", seconds=0)
+
+    async def is_free() -> bool:
+        return await output_of(call, "echo 1 > /root/x && echo free || :") == "free\n"
+
+    await until(is_free)
+
+
+async def test_a_flood_comes_before_what_the_script_prints(call: Caller) -> None:
+    await call.fault("output_flood")
+    row = await call.result(await call.run("echo the end", WEB), WEB)
+    assert row["Output"].endswith("of what nobody wants to read\nthe end\n")
+    assert row["Dropped"] > 0
+    assert await output_of(call, "echo the end") == "the end\n"
+
+
+async def test_a_clock_may_be_wrong_and_stays_so(call: Caller) -> None:
+    async def wrong_by() -> int:
+        now, local, written = (await output_of(call, "date +%s; date -d @0 +%s; date -u +%s")).split()
+        assert local == "0"
+        assert abs(int(written) - int(now)) <= 1
+        return round(int(now) - time.time())
+
+    assert abs(await wrong_by()) <= 5
+    await call.fault("clock_skew", seconds=-3600)
+    assert abs(await wrong_by() + 3600) <= 5
+    await call.fault("power_loss")
+    await call.happened("agent_up", times=2)
+    assert abs(await wrong_by() + 3600) <= 5
+    await call.fault("clock_skew", seconds=0)
+    assert abs(await wrong_by()) <= 5
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -242,7 +288,8 @@ async def test_a_fault_may_be_there_from_the_start_or_wait_when_asked_for(tmp_pa
         (
             {"instance": "web-01", "fault": "power_lost"},
             "fault must be one of agent_killed, agent_offline, boot_slow, boot_stuck, boot_twice, boot_without_agent, "
-            "heartbeat_slow, instance_released, power_loss, report_lost, not 'power_lost'; "
+            "clock_skew, disk_full, heartbeat_slow, instance_released, output_flood, power_loss, report_lost, "
+            "not 'power_lost'; "
             "did you mean 'power_loss'?",
         ),
         (

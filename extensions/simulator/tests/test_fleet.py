@@ -127,7 +127,8 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         (
             "fault: agent_offline",
             "fault: power_loss",
-            "faults[0].seconds goes with agent_killed, agent_offline, boot_slow, boot_twice and heartbeat_slow, not",
+            "faults[0].seconds goes with agent_killed, agent_offline, boot_slow, boot_twice, clock_skew, "
+            "disk_full and heartbeat_slow, not with",
         ),
         (
             "agent_offline, after: command_start, times: 1, seconds: 3",

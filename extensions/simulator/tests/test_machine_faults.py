@@ -153,3 +153,32 @@ async def test_an_instance_may_be_released_in_the_middle_of_a_command(tmp_path: 
         row = await call.row(invoke_id, WEB)
         assert (row["InvocationStatus"], row["ErrorCode"]) == ("Error", "InstanceReleased")
         assert (await call("DescribeInstances", region_id=REGION))["TotalCount"] == 0
+
+
+async def test_a_full_disk_has_no_room_for_a_script(call: Caller, clock: ManualClock) -> None:
+    await call.fault("disk_full", seconds=600)
+    invoke_id = await call.run("hello", WEB)
+    await clock.advance(2)
+    row = await call.row(invoke_id, WEB)
+    assert (row["InvocationStatus"], row["ErrorCode"]) == ("Error", "NoEnoughSpace")
+    assert "no space left on device" in row["ErrorInfo"]
+    await clock.advance(600)
+    invoke_id = await call.run("hello", WEB)
+    await clock.advance(2)
+    assert (await call.row(invoke_id, WEB))["InvocationStatus"] == "Success"
+
+
+async def test_a_flood_leaves_the_end_of_the_output(call: Caller, clock: ManualClock) -> None:
+    await call.fault("output_flood")
+    for dropped in (True, False):
+        invoke_id = await call.run("hello", WEB)
+        await clock.advance(2)
+        row = await call.row(invoke_id, WEB)
+        assert row["Output"].endswith("hello\n")
+        assert (row["Dropped"] > 0, len(row["Output"])) == ((True, 12_000) if dropped else (False, 6))
+
+
+async def test_a_scripted_machine_has_no_clock_to_be_wrong(call: Caller) -> None:
+    status_code, answer = await call.post_fault({"instance": WEB, "fault": "clock_skew", "seconds": -60})
+    sentence = f"web-01 ({WEB}) is a scripted machine, which has no clock of its own"
+    assert (status_code, answer) == (400, {"error": sentence})

@@ -243,6 +243,12 @@ async def test_a_script_is_saved_once(guest: Guest) -> None:
     assert (code, output) == (0, "755 root\n")
 
 
+async def test_what_repeats_runs_the_file_of_its_first_run(guest: Guest) -> None:
+    for number in (1, 2):
+        process = await guest.machine.start(Script("t-1.sh", b"exit %d" % number, repeats=True))
+        assert await process.wait() == 1
+
+
 async def test_only_the_direct_child_is_killed(guest: Guest) -> None:
     process = await guest.machine.start(Script("t-2.sh", b"(sleep 0.3; echo survived > /root/child) & sleep 1000"))
 

@@ -4,28 +4,93 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from .._sdk import limits
+from .._sdk.command_shapes import CommandRow, Running
 from .._sdk.errors import BadInput
+from .checks import check_content, check_lengths, check_parameters, check_running
+from .scripts import with_guard, with_utf8_output
 
 # Which operating system a type of script is for, as DescribeInstances spells it.
 PLATFORMS = {"RunShellScript": "linux", "RunBatScript": "windows", "RunPowerShellScript": "windows"}
+# The API would take 60 seconds, which is too short for much and noticed by few.
+DEFAULT_TIMEOUT_S = 3600
+
+_AS_THEY_ARE = (
+    "working_dir",
+    "username",
+    "windows_password_name",
+    "container_id",
+    "container_name",
+    "launcher",
+    "termination_mode",
+    "repeat_mode",
+    "frequency",
+    "oss_output_delivery",
+    "resource_group_id",
+)
+
+
+class StartApi(Protocol):
+    """The calls that start commands and send files; :class:`~.._sdk.ecs.Ecs` has them."""
+
+    region_id: str
+
+    def run_command(
+        self,
+        instance_ids: Sequence[str],
+        *,
+        type: str,  # noqa: A002  the API's name
+        content: str,
+        running: Running,
+        name: str | None = None,
+        description: str | None = None,
+        enable_parameter: bool = False,
+        keep: bool = False,
+    ) -> tuple[str, str]: ...
+
+    def invoke_command(self, instance_ids: Sequence[str], *, command_id: str, running: Running) -> tuple[str, str]: ...
+
+    def describe_commands(self, *, command_id: str | None = None) -> Iterator[CommandRow]: ...
+
+    def send_file(
+        self, instance_ids: Sequence[str], *, folder: str, name: str, content: bytes, timeout_s: int
+    ) -> str: ...
+
+
+class Startable(Protocol):
+    """What can be started on instances, so many a call."""
+
+    @property
+    def platform(self) -> str: ...
+
+    @property
+    def ids_per_call(self) -> int: ...
+
+    def check(self) -> None: ...
+
+    def start(self, api: StartApi, instance_ids: Sequence[str]) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True)
-class Command:
-    """What RunCommand takes, apart from the instances."""
+class Command(Running):
+    """A script and how it runs: what RunCommand takes, apart from the instances."""
 
     content: str
     type: str = "RunShellScript"
-    timeout_s: int = 3600
-    working_dir: str | None = None
+    timeout_s: int = field(default=DEFAULT_TIMEOUT_S, kw_only=True)
     name: str | None = None
     description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    enable_parameter: bool = False
+    keep: bool = False
+
+    @property
+    def ids_per_call(self) -> int:
+        """How many instances a call takes."""
+        return limits.RUN_COMMAND_IDS
 
     @property
     def platform(self) -> str:
@@ -33,31 +98,89 @@ class Command:
         return PLATFORMS[self.type]
 
     def check(self) -> None:
-        """Raise :class:`BadInput` for what the API would refuse, in words that help more than its error codes."""
-        if not self.content.strip():
-            raise BadInput("The script is empty: nothing to run.")
-        size = len(base64.b64encode(self.content.encode()))
-        if size > limits.COMMAND_CONTENT_BYTES:
+        """Raise :class:`BadInput` for what the API would refuse."""
+        check_content(self.content, self.parameters, kept=self.keep, enabled=self.enable_parameter)
+        check_running(self, self.platform)
+        check_lengths(
+            name=(self.name, limits.NAME_CHARACTERS),
+            description=(self.description, limits.DESCRIPTION_CHARACTERS),
+        )
+
+    def start(self, api: StartApi, instance_ids: Sequence[str]) -> tuple[str, str]:
+        """Run it once on fit instances; the ids of the invocation and of the command."""
+        return api.run_command(
+            instance_ids,
+            type=self.type,
+            content=self.content,
+            running=self,
+            name=self.name,
+            description=self.description,
+            enable_parameter=self.enable_parameter or bool(self.parameters),
+            keep=self.keep,
+        )
+
+
+@dataclass(frozen=True)
+class SavedCommand(Running):
+    """A saved command and how it runs: what InvokeCommand takes, apart from the instances."""
+
+    command_id: str
+    type: str = ""
+    """Not known before :meth:`look_up`."""
+
+    @property
+    def ids_per_call(self) -> int:
+        """How many instances a call takes."""
+        return limits.RUN_COMMAND_IDS
+
+    @property
+    def platform(self) -> str:
+        """``linux`` or ``windows``."""
+        return PLATFORMS.get(self.type, "linux")
+
+    def check(self) -> None:
+        """Raise :class:`BadInput` for what the API would refuse, as far as that is known without asking it."""
+        check_running(self, None if not self.type else self.platform)
+
+    def look_up(self, api: StartApi) -> SavedCommand:
+        """The same with what was saved with the command, checked again."""
+        row = next(iter(api.describe_commands(command_id=self.command_id)), None)
+        if row is None:
             raise BadInput(
-                f"The script is too long: {size} bytes in Base64, and Cloud Assistant takes at most "
-                f"{limits.COMMAND_CONTENT_BYTES}. Shorten it, or send it as a file first and run that."
+                f"There is no saved command {self.command_id} in {api.region_id}. Check the id and the region, or save "
+                "it with ecs_command."
             )
-        if self.timeout_s < limits.TIMEOUT_MINIMUM_S:
-            raise BadInput(
-                f"timeout is {self.timeout_s} s, and the least that the API takes is {limits.TIMEOUT_MINIMUM_S} s."
-            )
-        for what, value, most in (
-            ("name", self.name, limits.NAME_CHARACTERS),
-            ("description", self.description, limits.DESCRIPTION_CHARACTERS),
-            ("working_dir", self.working_dir, limits.WORKING_DIR_CHARACTERS),
-        ):
-            if value and len(value) > most:
-                raise BadInput(f"{what} has {len(value)} characters, and the API takes at most {most}.")
-        if len(self.tags) > limits.TAGS:
-            raise BadInput(f"There are {len(self.tags)} tags, and the API takes at most {limits.TAGS}.")
-        for key, value in self.tags.items():
-            if not 1 <= len(key) <= limits.TAG_KEY_CHARACTERS or len(value) > limits.TAG_VALUE_CHARACTERS:
-                raise BadInput(
-                    f"The tag {key!r} is too long: keys have 1 to {limits.TAG_KEY_CHARACTERS} characters, "
-                    f"values at most {limits.TAG_VALUE_CHARACTERS}."
-                )
+        found = replace(self, type=row.type, timeout_s=self.timeout_s or row.timeout_s or DEFAULT_TIMEOUT_S)
+        found.check()
+        check_parameters(self.parameters, {name.lower() for name in row.parameter_names})
+        return found
+
+    def start(self, api: StartApi, instance_ids: Sequence[str]) -> tuple[str, str]:
+        """Run it once on fit instances; the ids of the invocation and of the command."""
+        return api.invoke_command(instance_ids, command_id=self.command_id, running=self)
+
+
+def command_from_options(options: Mapping[str, Any], script: str | None) -> Command | SavedCommand:
+    """The command that the options of ecs_run_command ask for; without a script, the saved one."""
+    how: dict[str, Any] = {name: options[name] for name in _AS_THEY_ARE}
+    how |= {name: {key: str(value) for key, value in options[name].items()} for name in ("parameters", "tags")}
+    if script is None:
+        for option in ("unless", "name", "description", "keep_command"):
+            if options[option]:
+                raise BadInput(f"{option} goes with a script, and command_id brings a saved one.")
+        return SavedCommand(options["command_id"], timeout_s=options["timeout"], **how)
+    script_type = options["type"]
+    if options["unless"] is not None and script.strip():
+        script = with_guard(script, script_type, options["unless"], parameters=bool(how["parameters"]))
+    if script_type == "RunPowerShellScript" and options["utf8_output"] and script.strip():
+        script = with_utf8_output(script)
+    return Command(
+        script,
+        script_type,
+        name=options["name"],
+        description=options["description"],
+        enable_parameter=options["enable_parameter"],
+        keep=options["keep_command"],
+        timeout_s=DEFAULT_TIMEOUT_S if options["timeout"] is None else options["timeout"],
+        **how,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from .._instances.failure import Failure
 from .._sdk.shapes import TaskRow, format_time
 from .failures import POWER_ACTIONS, classify
+from .scripts import is_skipped
 
 Result = dict[str, Any]
 
@@ -22,14 +23,16 @@ def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: 
     failure = (
         None if power_action != "none" else classify(task.status, task.error_code, task.error_info, task.exit_code)
     )
+    output = task.output.decode("utf-8", "replace")
     return {
         "region_id": region_id,
         "invoke_id": task.invoke_id,
         "command_id": command_id,
         "status": task.status,
         "ok": failure is None,
+        "skipped": failure is None and is_skipped(output),
         "exit_code": task.exit_code,
-        "output": task.output.decode("utf-8", "replace"),
+        "output": output,
         "output_dropped": task.dropped,
         "error_code": task.error_code or None,
         "error_info": failure.info if failure else None,
@@ -48,6 +51,7 @@ def result_of_failure(failure: Failure, *, region_id: str, invoke_id: str | None
         "command_id": None,
         "status": None,
         "ok": False,
+        "skipped": False,
         "exit_code": None,
         "output": "",
         "output_dropped": 0,

@@ -17,10 +17,9 @@ from typing import Protocol
 
 from .._instances.describe import DescribeApi, chunks
 from .._instances.failure import Failure, failure_of
-from .._sdk import limits
 from .._sdk.errors import ApiError, CloudError
 from .._sdk.shapes import InvocationRow, TaskRow
-from .command import Command
+from .command import Startable, StartApi
 from .fitness import find_unfit
 
 # RunCommand calls side by side.
@@ -29,27 +28,25 @@ _SIDE_BY_SIDE = 4
 _BLAME_INSTANCES = ("InvalidInstance", "InvalidInstanceId", "IncorrectInstanceStatus")
 
 
-class CommandApi(DescribeApi, Protocol):
+class CommandApi(DescribeApi, StartApi, Protocol):
     """The calls that commands need; :class:`~.._sdk.ecs.Ecs` has them."""
-
-    def run_command(
-        self,
-        instance_ids: Sequence[str],
-        *,
-        type: str,  # noqa: A002  the API's name
-        content: str,
-        timeout_s: int,
-        working_dir: str | None = None,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> tuple[str, str]: ...
 
     def describe_invocation(self, invoke_id: str) -> InvocationRow | None: ...
 
-    def describe_invocations(self, tags: Mapping[str, str]) -> Iterator[InvocationRow]: ...
+    def describe_invocations(
+        self,
+        tags: Mapping[str, str],
+        *,
+        invoke_id: str | None = None,
+        instance_id: str | None = None,
+        command_id: str | None = None,
+        command_name: str | None = None,
+        scheduled: bool | None = None,
+    ) -> Iterator[InvocationRow]: ...
 
     def describe_invocation_results(self, invoke_id: str) -> Iterator[TaskRow]: ...
+
+    def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,20 +72,20 @@ class Submission:
         self.failures |= other.failures
 
 
-def submit(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Submission:
+def submit(api: CommandApi, command: Startable, instance_ids: Sequence[str]) -> Submission:
     """Run a command on every fit instance. Raises what looking at the instances raises, and nothing after that."""
     command.check()
     submission = Submission(failures=find_unfit(api, instance_ids, command.platform))
     fit = [instance_id for instance_id in instance_ids if instance_id not in submission.failures]
-    pieces = list(chunks(fit, limits.RUN_COMMAND_IDS))
+    pieces = list(chunks(fit, command.ids_per_call))
     with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-        for part in pool.map(lambda piece: _submit_piece(api, command, piece), pieces):
+        for part in pool.map(lambda piece: submit_piece(api, command, piece), pieces):
             submission.add(part)
     return submission
 
 
-def _submit_piece(api: CommandApi, command: Command, piece: Sequence[str]) -> Submission:
-    """At most 100 instances: one call, or as many as it takes to get around unfit ones."""
+def submit_piece(api: CommandApi, command: Startable, piece: Sequence[str]) -> Submission:
+    """At most as many instances as a call takes: one call, or as many as it takes to get around unfit ones."""
     try:
         return Submission(invocations=[_run(api, command, piece)])
     except CloudError as error:
@@ -97,7 +94,7 @@ def _submit_piece(api: CommandApi, command: Command, piece: Sequence[str]) -> Su
         return Submission(failures=dict.fromkeys(piece, failure_of(error)))
 
 
-def _without_culprits(api: CommandApi, command: Command, piece: Sequence[str], error: ApiError) -> Submission:
+def _without_culprits(api: CommandApi, command: Startable, piece: Sequence[str], error: ApiError) -> Submission:
     if len(piece) == 1:
         return Submission(failures={piece[0]: Failure("instance", str(error), error.code)})
     try:
@@ -110,19 +107,10 @@ def _without_culprits(api: CommandApi, command: Command, piece: Sequence[str], e
     middle = len(rest) if submission.failures else len(rest) // 2
     for part in (rest[:middle], rest[middle:]):
         if part:
-            submission.add(_submit_piece(api, command, part))
+            submission.add(submit_piece(api, command, part))
     return submission
 
 
-def _run(api: CommandApi, command: Command, instance_ids: Sequence[str]) -> Invocation:
-    invoke_id, command_id = api.run_command(
-        instance_ids,
-        type=command.type,
-        content=command.content,
-        timeout_s=command.timeout_s,
-        working_dir=command.working_dir,
-        name=command.name,
-        description=command.description,
-        tags=command.tags,
-    )
+def _run(api: CommandApi, command: Startable, instance_ids: Sequence[str]) -> Invocation:
+    invoke_id, command_id = command.start(api, instance_ids)
     return Invocation(api, invoke_id, command_id, command.platform, tuple(instance_ids))

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from .._instances.failure import Failure
 from .._progress import Progress, count, duration
@@ -15,42 +17,111 @@ from .._waiting import Clock, Deadline, wait_until
 from .command import PLATFORMS
 from .failures import FINAL_STATUSES
 from .results import Result, result_of_failure, result_of_task
+from .stop import stop_tasks
 from .submit import CommandApi, Invocation
+
+T = TypeVar("T")
+
+# Polls side by side, as with RunCommand calls.
+_SIDE_BY_SIDE = 4
+# The pause between two rounds of polls: a share of the time that has passed, so that the news of the end comes late by
+# that share at most; and long enough for so many polls that the API's rate limit has room for others.
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+_SHARE = 0.08
+_POLL_S = 0.12
+# What the agent and the service need to make a stopped command a Terminated one.
+_STOPPING_S = 30
 
 
 def wait_for(
-    invocations: Sequence[Invocation], *, deadline: Deadline, clock: Clock, progress: Progress
+    invocations: Sequence[Invocation],
+    *,
+    deadline: Deadline,
+    clock: Clock,
+    progress: Progress,
+    stop_late: bool = False,
 ) -> dict[str, Result]:
     """Wait until every instance of the invocations is finished or the deadline passes; the result of each.
 
-    What is not finished then, or what the API refuses to tell, is ``lost``: it may still run, and nothing is stopped.
+    What is not finished then, or what the API refuses to tell, is ``lost``: it may still run, unless ``stop_late`` has
+    it stopped.
     """
     if not invocations:
         return {}
-    total = sum(len(invocation.instance_ids) for invocation in invocations)
-    ids = ", ".join(invocation.invoke_id for invocation in invocations)
-    progress.say(f"Waiting for {count(total, 'instance')}, at most {duration(deadline.left_s)}: invocation {ids}")
-    tasks: dict[str, TaskRow] = {}
-    open_invocations = list(invocations)
-
-    def take() -> Mapping[str, TaskRow]:
-        for invocation in list(open_invocations):
-            try:
-                seen = look_at(invocation)
-            except CloudError:
-                open_invocations.remove(invocation)  # reading the results says why
-                continue
-            tasks.update(seen)
-            if all(is_final(seen.get(instance_id)) for instance_id in invocation.instance_ids):
-                open_invocations.remove(invocation)
-        progress.update(_line(tasks, total))
-        return tasks
-
-    wait_until(take, lambda _tasks: not open_invocations, deadline=deadline, clock=clock)
-    results: dict[str, Result] = {}
-    for invocation in invocations:
-        results |= read_results(invocation)
+    watch = _Watch(invocations, progress)
+    with progress.when_interrupted(_what_goes_on(invocations)):
+        longest = duration(deadline.left_s)
+        progress.say(f"Waiting for {count(watch.total, 'instance')}, at most {longest}: {_name(invocations)}")
+        watch.until(deadline, clock)
+        complaints: dict[str, str] = {}
+        if stop_late and watch.open:
+            complaints = watch.stop()
+            watch.until(Deadline(clock, _STOPPING_S), clock)
+        results = watch.results()
+    for instance_id, complaint in complaints.items():
+        if results[instance_id]["failure"] == "lost":
+            results[instance_id]["error_info"] += f" It could not be stopped. {complaint}"
     return results
+
+
+def poll_pauses(clock: Clock, polls: Callable[[], int]) -> Iterator[float]:
+    """Pauses between rounds of polls, of which the next one has ``polls``."""
+    start = clock.monotonic()
+    while True:
+        pause = max(_FIRST_PAUSE_S, _SHARE * (clock.monotonic() - start), _POLL_S * polls())
+        yield min(pause, _LONGEST_PAUSE_S)
+
+
+class _Watch:
+    """Some invocations, and how far they are."""
+
+    def __init__(self, invocations: Sequence[Invocation], progress: Progress) -> None:
+        self.open = list(invocations)
+        self.total = sum(len(invocation.instance_ids) for invocation in invocations)
+        self._progress = progress
+        self._tasks: dict[str, TaskRow] = {}
+        self._results: dict[str, Result] = {}
+
+    def until(self, deadline: Deadline, clock: Clock) -> None:
+        """Look until nothing is open any more or the deadline has passed."""
+        pauses = poll_pauses(clock, lambda: len(self.open))
+        wait_until(self._take, lambda still_open: not still_open, deadline=deadline, clock=clock, pauses=pauses)
+
+    def stop(self) -> dict[str, str]:
+        """Stop what is open; why not, by instance id, where that was refused."""
+        complaints: dict[str, str] = {}
+        for invocation in self.open:
+            late = [key for key in invocation.instance_ids if not is_final(self._tasks.get(key))]
+            self._progress.say(f"Stopping invocation {invocation.invoke_id} on {count(len(late), 'instance')}")
+            complaints |= stop_tasks(invocation.api, invocation.invoke_id, late)
+        return complaints
+
+    def results(self) -> dict[str, Result]:
+        """The results of all, as they stand where they are not final."""
+        for results in _side_by_side(read_results, self.open):
+            self._results |= results
+        return self._results
+
+    def _take(self) -> list[Invocation]:
+        looked = _side_by_side(self._look, self.open)
+        ended = [invocation for invocation, ends in zip(self.open, looked) if ends]
+        self.open = [invocation for invocation in self.open if invocation not in ended]
+        # Now rather than in the end: then the last one to end is all that is left to read.
+        for results in _side_by_side(read_results, ended):
+            self._results |= results
+        final = sum(map(is_final, self._tasks.values()))
+        self._progress.update(f"{final} of {count(self.total, 'instance')} finished")
+        return self.open
+
+    def _look(self, invocation: Invocation) -> bool:
+        """Look at an invocation; whether there is nothing more to wait for."""
+        try:
+            seen = look_at(invocation)
+        except CloudError:
+            return True  # reading the results says why
+        self._tasks.update(seen)
+        return all(is_final(seen.get(instance_id)) for instance_id in invocation.instance_ids)
 
 
 def look_at(invocation: Invocation) -> Mapping[str, TaskRow]:
@@ -95,10 +166,10 @@ def read_results(invocation: Invocation) -> dict[str, Result]:
     }
 
 
-def find_invocation(api: CommandApi, invoke_id: str) -> Invocation | None:
+def find_invocation(api: CommandApi, invoke_id: str) -> tuple[Invocation, InvocationRow] | None:
     """An invocation that somebody submitted; None when the API does not know it, or no more."""
     row = api.describe_invocation(invoke_id)
-    return invocation_of(api, row) if row else None
+    return (invocation_of(api, row), row) if row else None
 
 
 def invocation_of(api: CommandApi, row: InvocationRow) -> Invocation:
@@ -107,6 +178,21 @@ def invocation_of(api: CommandApi, row: InvocationRow) -> Invocation:
     return Invocation(api, row.invoke_id, row.command_id, platform, tuple(row.tasks))
 
 
-def _line(tasks: Mapping[str, TaskRow], total: int) -> str:
-    final = sum(map(is_final, tasks.values()))
-    return f"{final} of {count(total, 'instance')} finished"
+def _side_by_side(work: Callable[[Invocation], T], invocations: Sequence[Invocation]) -> list[T]:
+    """The work for each invocation; a single one needs no threads."""
+    if len(invocations) < 2:
+        return [work(invocation) for invocation in invocations]
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+        return list(pool.map(work, invocations))
+
+
+def _name(invocations: Sequence[Invocation]) -> str:
+    return "invocation " + ", ".join(invocation.invoke_id for invocation in invocations)
+
+
+def _what_goes_on(invocations: Sequence[Invocation]) -> str:
+    ids = ", ".join(invocation.invoke_id for invocation in invocations)
+    return (
+        f"Interrupted, and on the instances it goes on: {_name(invocations)} in {invocations[0].api.region_id}. "
+        f"Wait for it again with ecs_wait_invocation and invoke_ids: [{ids}], or end it with ecs_stop_invocation."
+    )

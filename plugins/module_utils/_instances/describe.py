@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,9 @@ class InstanceApi(Protocol):
 
     region_id: str
 
-    def describe_instances(self, instance_ids: Sequence[str] | None = None) -> Iterator[InstanceRow]: ...
+    def describe_instances(
+        self, instance_ids: Sequence[str] | None = None, *, tags: Mapping[str, str] | None = None
+    ) -> Iterator[InstanceRow]: ...
 
 
 class DescribeApi(AgentApi, InstanceApi, Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -143,6 +143,15 @@ class InvocationRow:
     command_type: str
     tasks: dict[str, TaskRow]
     created_at: float | None = None
+    name: str = ""
+    description: str = ""
+    status: str = ""
+    repeat_mode: str = ""
+    frequency: str = ""
+    timeout_s: int = 0
+    working_dir: str = ""
+    username: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> InvocationRow:
@@ -154,6 +163,15 @@ class InvocationRow:
             command_type=row.get("CommandType") or "",
             tasks={task.instance_id: task for task in tasks},
             created_at=parse_time(row.get("CreationTime")),
+            name=row.get("CommandName") or "",
+            description=row.get("CommandDescription") or "",
+            status=row.get("InvocationStatus") or "",
+            repeat_mode=row.get("RepeatMode") or "",
+            frequency=row.get("Frequency") or "",
+            timeout_s=int(row.get("Timeout") or 0),
+            working_dir=row.get("WorkingDir") or "",
+            username=row.get("Username") or "",
+            tags={tag["TagKey"]: tag.get("TagValue") or "" for tag in (row.get("Tags") or {}).get("Tag") or []},
         )
 
 

@@ -4,20 +4,21 @@
 What is measured on the real agent stands in the test of each rule: 10 commands at once and the rest in a queue,
 report first and the power action 100 ms later, SIGKILL to the direct child only, a stop that is acknowledged
 before it takes effect and that does not keep a queued command from running; scripts that outlive the agent, and
-that the next one refuses to run again.
+that the next one refuses to run again. FIDELITY.md names them all.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from ecs_simulator.agent.errors import Failed, Invalid, NoContainers, explain
 from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
 from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Settings
-from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script, ScriptExists
+from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script
 
 WORKERS = 10
 DRAIN_S = 0.2
@@ -47,6 +48,8 @@ class Reports(Protocol):
 
     def invalid(self, task: Task, error_code: str, error_info: str) -> None: ...
 
+    def verified(self, task: Task) -> None: ...
+
     def stopped(self, task: Task) -> None: ...
 
     # What really happened, for the audit log: the service does not hear of it.
@@ -62,15 +65,22 @@ class Agent:
     """The agent on one machine; it is made anew each time that its service starts it."""
 
     def __init__(
-        self, machine: Machine, os_type: str, clock: Clock, reports: Reports, line: Line, settings: Settings
+        self,
+        machine: Machine,
+        power_commands: Mapping[int, str],
+        clock: Clock,
+        reports: Reports,
+        line: Line,
+        settings: Settings,
     ) -> None:
         self._machine = machine
-        self._power_commands = POWER_COMMANDS[os_type]
+        self._power_commands = power_commands
         self._clock = clock
         self._reports = reports
         self._line = line
         self._settings = settings
         self._workers = asyncio.Semaphore(WORKERS)
+        self._checkers = asyncio.Semaphore(WORKERS)
         self._processes: dict[str, Process] = {}
         self._stopped: set[str] = set()
         self._jobs: dict[str, asyncio.Task[None]] = {}
@@ -109,7 +119,7 @@ class Agent:
         self._reports.stopped(task)
         process = self._processes.get(task.invocation_id)
         if process:
-            process.kill()
+            _kill(task, process)
 
     def end(self) -> None:
         """The agent's process is gone: scripts live on and nothing is reported any more."""
@@ -117,46 +127,74 @@ class Agent:
             job.cancel()
 
     async def _work(self, task: Task) -> None:
-        async with self._workers:
+        dry = task.command.repeat == "DryRun"
+        async with self._checkers if dry else self._workers:
             with contextlib.suppress(MachineGone):
-                await self._run(task)
+                await (self._check(task) if dry else self._run(task))
 
-    async def _run(self, task: Task) -> None:
-        command = task.command
-        if command.container_id or command.container_name:
-            # Its machines have no container runtime to connect to.
-            await self._report(task, lambda: self._reports.invalid(task, *_no_containers(command)))
-            return
-        prefix = f"{command.name}-" if command.name else ""
-        name = f"{prefix}{task.invocation_id}{_SUFFIXES[command.type]}".replace("/", "_")
+    async def _check(self, task: Task) -> None:
+        """A dry run ends before the script is saved, and is reported once."""
         try:
-            repeats = command.repeat in REPEATING
-            process = await self._machine.start(Script(name, command.content, command.working_dir, repeats=repeats))
-        except ScriptExists as error:
-            text = str(error)
-            await self._report(task, lambda: self._reports.failed(task, "ScriptFileExisted", text))
-            return
+            await self._precheck(task.command, script_of(task))
         except MachineGone:
             raise
         except MachineError as error:
-            text = str(error)
-            await self._report(task, lambda: self._reports.failed(task, "ExecutionException", text))
-            return
-        self._witness(task, process)
-        if self._line.up:
-            self._reports.running(task)
+            await self._refuse(task, error)
+        else:
+            if self._line.up:
+                self._reports.verified(task)
+
+    async def _run(self, task: Task) -> None:
+        script = script_of(task)
         try:
-            exit_code = await self._attend(task, process)
+            await self._precheck(task.command, script)
+            exit_code = await self._live(task, await self._machine.start(script))
+        except MachineGone:
+            raise
+        except MachineError as error:
+            await self._refuse(task, error)
+        else:
+            await self._power(exit_code)
+
+    async def _precheck(self, command: Command, script: Script) -> None:
+        if command.container_id or command.container_name:
+            raise NoContainers("containerId" if command.container_id else "containerName")
+        await self._machine.check(script)
+
+    async def _live(self, task: Task, process: Process) -> int | None:
+        """See a process from its start to the report of its end."""
+        try:
+            # It may outlive the agent, and then its witness does so too.
+            await asyncio.shield(self._witness(task, process))
+            if self._line.up:
+                self._reports.running(task)
+            return await self._attend(task, process)
         except asyncio.CancelledError:
             # The pipe ends with the agent: what writes to it from now on gets SIGPIPE.
             await process.drain()
             raise
-        await self._power(exit_code)
 
-    def _witness(self, task: Task, process: Process) -> None:
-        """Note the start and the end of a process, which may outlive the agent."""
+    async def _refuse(self, task: Task, error: MachineError) -> None:
+        """Report why a task does not run."""
+        match explain(error):
+            case Invalid(parameter, value):
+                await self._report(task, lambda: self._reports.invalid(task, parameter, value))
+            case Failed(category, description):
+                await self._report(task, lambda: self._reports.failed(task, category, description))
 
-        async def wait() -> None:
+    def _witness(self, task: Task, process: Process) -> asyncio.Future[None]:
+        """Note the start and the end of a process; what is returned is done when it runs."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def watch() -> None:
+            try:
+                await process.started()
+            except MachineError as error:
+                begun.set_exception(error)
+                begun.exception()  # nobody need be waiting
+                return
+            self._reports.process_started(task)
+            begun.set_result(None)
             try:
                 exit_code = await process.wait()
             except MachineGone:
@@ -164,10 +202,10 @@ class Agent:
             else:
                 self._reports.process_ended(task, exit_code)
 
-        self._reports.process_started(task)
-        witness = asyncio.ensure_future(wait())
+        witness = asyncio.ensure_future(watch())
         self._witnesses.add(witness)
         witness.add_done_callback(self._witnesses.discard)
+        return begun
 
     async def _attend(self, task: Task, process: Process) -> int | None:
         """See a process to its end and report it."""
@@ -195,8 +233,10 @@ class Agent:
                 if waiting.done():
                     return waiting.result()
                 if deadline is not None and self._clock.time() >= deadline:
-                    process.kill()
+                    _kill(task, process)
                     return None
+                if task.command.repeat == "Period":
+                    continue  # of a run by the clock only the end is reported
                 chunk = process.take_output(budget.next_chunk_bytes())
                 if chunk and task.invocation_id not in self._stopped and self._line.up:
                     self._reports.output(task, budget.stream(chunk))
@@ -232,7 +272,19 @@ class Agent:
             await self._machine.run(command)
 
 
-def _no_containers(command: Command) -> tuple[str, str]:
-    """What the agent says where it finds no container runtime: the parameter and a sentence."""
-    parameter = "containerId" if command.container_id else "containerName"
-    return "ContainerConnectFailed", f"{parameter}: Failed to connect to container runtime"
+def script_of(task: Task) -> Script:
+    """What the machine is to run. The task's id alone tells a file from that of another task."""
+    command = task.command
+    prefix = f"{command.name}-" if command.name else ""
+    return Script(
+        name=f"{prefix}{task.invocation_id}{_SUFFIXES[command.type]}",
+        content=command.content,
+        working_dir=command.working_dir,
+        username=command.username,
+        launcher=command.launcher,
+        repeats=command.repeat in REPEATING,
+    )
+
+
+def _kill(task: Task, process: Process) -> None:
+    process.kill(tree=task.command.termination_mode == "ProcessTree")

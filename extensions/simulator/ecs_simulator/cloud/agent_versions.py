@@ -9,6 +9,8 @@ SCHEDULES = 282
 IDS = 309
 NAMES = 344
 CONTAINERS = 344
+# "Use a specified exit code to stop or restart instances": 2.2.3.317 or later, on Windows the same build.
+EXIT_CODES = 317
 
 
 def missing_version(os_type: str, version: str, builds: list[int]) -> str:

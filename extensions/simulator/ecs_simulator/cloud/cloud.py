@@ -20,6 +20,7 @@ from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.invocation import Invocation
+from ecs_simulator.cloud.reported import invalid_code
 from ecs_simulator.cloud.schedules import Schedules
 from ecs_simulator.fleet import Fleet, InstanceSpec
 from ecs_simulator.ids import Ids
@@ -295,11 +296,14 @@ class Cloud:
 
     def failed(self, task: Task, error_code: str, error_info: str) -> None:
         self.schedules.heard(task)
-        self._finish(task, "Error", error_code, error_info)
+        self._finish(task, "Error", self.fleet.settings.agent_error_code or error_code, error_info)
 
     def invalid(self, task: Task, error_code: str, error_info: str) -> None:
         self.schedules.heard(task)
-        self._finish(task, "Invalid", error_code, error_info)
+        self._finish(task, "Invalid", invalid_code(error_code, error_info), error_info)
+
+    def verified(self, task: Task) -> None:
+        self._finish(task, "Success")
 
     def stopped(self, task: Task) -> None:
         self._finish(task, "Terminated" if task.started else "Cancelled")

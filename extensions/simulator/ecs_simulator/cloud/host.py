@@ -7,10 +7,11 @@ import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ecs_simulator.agent.agent import Agent, Reports
+from ecs_simulator.agent.agent import POWER_COMMANDS, Agent, Reports
 from ecs_simulator.agent.line import Line
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.agent_versions import EXIT_CODES, missing_version
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.next_boot import NextBoot
 from ecs_simulator.fleet import Settings
@@ -64,6 +65,7 @@ class Host:
         """What is done to the machine from outside while it is still up."""
         self._booting: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._freeing: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
@@ -131,6 +133,13 @@ class Host:
         pause = self._settings.agent_restart_s if seconds is None else seconds
         self._reviving = asyncio.ensure_future(self._revive(pause))
 
+    async def fill_disk(self, seconds: float | None = None) -> None:
+        """The machine's disk is full: for that long, or for good."""
+        _cancel(self._freeing)
+        await self.machine.fill_disk(full=True)
+        if seconds is not None:
+            self._freeing = asyncio.ensure_future(self._free_disk(seconds))
+
     def slow_heartbeat(self, seconds: float) -> None:
         """From now on the agent says that it lives so many seconds apart."""
         self.line.heartbeat_s = seconds
@@ -147,7 +156,7 @@ class Host:
 
     async def close(self) -> None:
         """The simulator ends: end everything without a trace in the records."""
-        for task in (self._booting, self._asking, self._again, self._reviving, self._reconnecting):
+        for task in (self._booting, self._asking, self._again, self._freeing, self._reviving, self._reconnecting):
             _cancel(task)
         self.machine.on_going_down = lambda: None
         self.machine.on_down = lambda action: None
@@ -157,7 +166,10 @@ class Host:
         await self.machine.cut_power()
 
     def _start_agent(self, reason: Fetch) -> None:
-        self.agent = Agent(self.machine, self.instance.spec.os, self._clock, self._reports, self.line, self._settings)
+        spec = self.instance.spec
+        too_old = missing_version(spec.os, spec.agent.version, [EXIT_CODES])
+        power_commands = {} if too_old else POWER_COMMANDS[spec.os]
+        self.agent = Agent(self.machine, power_commands, self._clock, self._reports, self.line, self._settings)
         self._audit.machine(self.instance.id, "agent_up")
         self._fetch_reason = reason
         self._fetch()
@@ -184,6 +196,10 @@ class Host:
         self.line.up = True
         self._audit.machine(self.instance.id, "agent_online")
         self._fetch()
+
+    async def _free_disk(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self.machine.fill_disk(full=False)
 
     def _take_down(self, action: PowerAction, cause: str, force: bool) -> None:
         self.instance.status = "Stopping"

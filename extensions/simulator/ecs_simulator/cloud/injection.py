@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets faults happen: at once, or when the audit log has the event that they wait for."""
+"""Lets faults of hosts happen: at once, or when the audit log has the event that they wait for.
+
+Those of requests wait in the same queue, for the gateway.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +12,11 @@ from dataclasses import asdict
 from ecs_simulator.audit import Audit
 from ecs_simulator.cloud.faults import Faults
 from ecs_simulator.cloud.host import Host
-from ecs_simulator.fleet_faults import Fault
+from ecs_simulator.fleet_faults import AnyFault, Fault
+from ecs_simulator.fleet_request_faults import RequestFault
+
+# More than the agent delivers and more than the service keeps (12,000 bytes, 24 KB).
+_FLOOD = b"".join(b"line %05d of what nobody wants to read\n" % number for number in range(1000))
 
 
 class FaultRefused(Exception):
@@ -17,16 +24,16 @@ class FaultRefused(Exception):
 
 
 class Injection:
-    """The faults of a cloud's hosts."""
+    """The faults of a cloud."""
 
     def __init__(self, hosts: Mapping[str, Host], audit: Audit, release: Callable[[Host], None]) -> None:
         self._hosts = hosts
         self._release = release
         self._audit = audit
-        self._faults = Faults()
+        self.queue = Faults()
         self._firing: set[asyncio.Task[None]] = set()
 
-    async def start(self, faults: Iterable[Fault]) -> None:
+    async def start(self, faults: Iterable[AnyFault]) -> None:
         """Begin to listen; what happened before sets nothing off."""
         self._audit.on_machine = self._happened
         for fault in faults:
@@ -38,18 +45,18 @@ class Injection:
         for firing in self._firing:
             firing.cancel()
 
-    async def add(self, fault: Fault) -> None:
-        """Let a fault happen: now, in which case it has happened on return, or after its event.
+    async def add(self, fault: AnyFault) -> int | None:
+        """Let a fault happen: now, in which case it has happened on return, or when it is due; then it has a number.
 
         Raises :class:`FaultRefused` when that is now and impossible.
         """
-        if fault.after:
-            self._faults.add(fault)
-        else:
-            await self._fire(fault)
+        if isinstance(fault, RequestFault) or fault.after:
+            return self.queue.add(fault)
+        await self._fire(fault)
+        return None
 
     def _happened(self, instance_id: str, event: str, text: str) -> None:
-        for fault in self._faults.due(instance_id, event, text):
+        for fault in self.queue.due(instance_id, event, text):
             # Not in the middle of what set it off.
             firing = asyncio.ensure_future(self._fire_if_possible(fault))
             self._firing.add(firing)
@@ -74,6 +81,12 @@ class Injection:
                 host.go_offline(fault.seconds)
             case "boot_slow" | "boot_stuck" | "boot_twice" | "boot_without_agent":
                 host.next_boot.arm(fault.name, fault.seconds)
+            case "clock_skew":
+                await host.machine.set_clock(round(fault.seconds or 0))
+            case "disk_full":
+                await host.fill_disk(fault.seconds)
+            case "output_flood":
+                host.machine.make_noise(_FLOOD)
             case "heartbeat_slow":
                 host.slow_heartbeat(fault.seconds or 0.0)
             case "instance_released":
@@ -86,6 +99,8 @@ class Injection:
 
 def _refusal(host: Host, fault: Fault) -> str:
     spec = host.instance.spec
+    if fault.name == "clock_skew" and host.machine.kind == "scripted":
+        return f"{spec.name} ({spec.id}) is a scripted machine, which has no clock of its own"
     if fault.name == "power_loss" and not host.up:
         return f"{spec.name} ({spec.id}) is not up, so there is no power to lose"
     if fault.name == "agent_killed" and not host.agent:

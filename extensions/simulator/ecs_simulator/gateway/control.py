@@ -3,16 +3,19 @@
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from ecs_simulator.clock import ManualClock, iso_milliseconds
 from ecs_simulator.cloud.cloud import Cloud
+from ecs_simulator.cloud.faults import Waiting
 from ecs_simulator.cloud.injection import FaultRefused
 from ecs_simulator.errors import FleetError
 from ecs_simulator.fleet import parse_fault
 from ecs_simulator.fleet_reader import Reader
+from ecs_simulator.gateway.known_actions import check_fault
 
 FAULTS_PATH = "/_simulator/faults"
 CLOCK_PATH = "/_simulator/clock"
@@ -28,7 +31,10 @@ class Control:
         self._advances: set[asyncio.Task[None]] = set()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get(FAULTS_PATH, self._list_faults)
         router.add_post(FAULTS_PATH, self._add_fault)
+        router.add_delete(FAULTS_PATH, self._take_all_back)
+        router.add_delete(FAULTS_PATH + "/{number:[0-9]{1,18}}", self._take_back)
         router.add_get(CLOCK_PATH, self._tell_time)
         router.add_post(CLOCK_PATH, self._advance)
 
@@ -38,12 +44,30 @@ class Control:
         for advance in self._advances:
             advance.cancel()
 
+    async def _list_faults(self, _request: web.Request) -> web.Response:
+        """The faults that wait for an event or a request."""
+        rows = [_row(number, waiting) for number, waiting in self._cloud.faults.queue.waiting().items()]
+        return web.json_response({"faults": rows})
+
     async def _add_fault(self, request: web.Request) -> web.Response:
-        """A fault, which has happened when the answer is there, or which waits for its event from then on."""
+        """A fault, which has happened when the answer is there, or which waits from then on, at its Location."""
         try:
-            await self._cloud.faults.add(parse_fault(await _json(request), self._cloud.names()))
+            fault = parse_fault(await _json(request), self._cloud.names())
+            check_fault(fault)
+            number = await self._cloud.faults.add(fault)
         except (FleetError, FaultRefused) as error:
-            return _bad_request(str(error))
+            return _refuse(400, str(error))
+        return web.json_response({}, headers={} if number is None else {"Location": f"{FAULTS_PATH}/{number}"})
+
+    async def _take_back(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["number"])
+        if not self._cloud.faults.queue.take_back(number):
+            return _refuse(404, f"no fault {number} waits; it may have come as often as it was to come")
+        return web.json_response({})
+
+    async def _take_all_back(self, _request: web.Request) -> web.Response:
+        for number in self._cloud.faults.queue.waiting():
+            self._cloud.faults.queue.take_back(number)
         return web.json_response({})
 
     async def _tell_time(self, _request: web.Request) -> web.Response:
@@ -55,11 +79,11 @@ class Control:
         try:
             seconds = _parse_advance(await _json(request))
         except FleetError as error:
-            return _bad_request(str(error))
+            return _refuse(400, str(error))
         if not isinstance(clock, ManualClock):
-            return _bad_request("this clock moves by itself: start the simulator with --clock virtual")
+            return _refuse(400, "this clock moves by itself: start the simulator with --clock virtual")
         if self._closing:
-            return _bad_request("the simulator is about to end")
+            return _refuse(400, "the simulator is about to end")
         advance = asyncio.ensure_future(clock.advance(seconds))
         self._advances.add(advance)
         advance.add_done_callback(self._advances.discard)
@@ -79,9 +103,14 @@ def _parse_advance(document: Any) -> float:
 async def _json(request: web.Request) -> Any:
     try:
         return json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FleetError(f"the body is not JSON: {error}") from error
 
 
-def _bad_request(sentence: str) -> web.Response:
-    return web.json_response({"error": sentence}, status=400)
+def _row(number: int, waiting: Waiting) -> dict[str, Any]:
+    keys = asdict(waiting.fault)
+    return {"id": number, "fault": keys.pop("name"), **keys, "left": waiting.left}
+
+
+def _refuse(status: int, sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=status)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP server: authenticates a request, finds its action, answers as Alibaba's gateway does."""
 
+import functools
 import logging
 import time
 from typing import Any
 
 from aiohttp import web
 
-from ecs_simulator.api.actions import PRODUCTS
+from ecs_simulator.api.actions import PRODUCTS, Action
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import Clock, RealClock
 from ecs_simulator.cloud.callers import Caller
@@ -15,9 +16,11 @@ from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.gateway.authentication import Authentication, Call, read_call
 from ecs_simulator.gateway.control import Control
+from ecs_simulator.gateway.memory import Question
 from ecs_simulator.gateway.permission import check_permission
 from ecs_simulator.gateway.registration import REGISTER_PATH, Registration
 from ecs_simulator.gateway.request import Request, parse_request
+from ecs_simulator.gateway.request_faults import ConnectionCut, RequestFaults
 from ecs_simulator.gateway.throttle import Throttling
 
 # RunCommand sends up to 24 KB of script in the request line.
@@ -33,6 +36,7 @@ class Gateway:
         clock = clock or RealClock()
         self._authentication = Authentication(cloud.callers, clock)
         self._throttling = Throttling(cloud.fleet.throttling, clock)
+        self._faults = RequestFaults(cloud)
         self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
@@ -52,6 +56,7 @@ class Gateway:
         return bound
 
     async def close(self) -> None:
+        self._faults.close()
         self._control.close()
         if self._runner:
             await self._runner.cleanup()
@@ -59,15 +64,28 @@ class Gateway:
     async def _serve(self, http: web.Request) -> web.Response:
         started = time.monotonic()
         request_id = self._cloud.ids.request()
-        call, query, caller = _NO_CALL, Parameters({}), None
+        call, parameters, caller = _NO_CALL, Parameters({}), None
         headers: dict[str, str] = {}
+        # What the action itself said, whatever the caller is told.
+        done: dict[str, Any] = {}
+
+        def note(answer: dict[str, Any]) -> dict[str, Any]:
+            done.update(answer)
+            return answer
+
         try:
             request = await _read(http)
             call = read_call(request)
-            query = Parameters(call.parameters)
+            parameters = Parameters(call.parameters)
             caller = self._authentication.check(request, call)
-            answer = self._answer(call, query, caller)
+            act = functools.partial(self._permitted(call, caller), self._cloud, parameters, caller.access_key_id)
+            question = Question.of(caller.access_key_id, call.action, call.parameters)
+            answer = await self._faults.answer(question, request_id, lambda: note(act()))
             status, code = 200, "200"
+        except ConnectionCut:
+            status, code, answer = 500, "", {}
+            if http.transport:
+                http.transport.abort()
         except ApiError as error:
             status, code, headers = error.status, error.code, error.headers
             answer = {"Code": code, "Message": error.message, "HostId": http.host, **error.fields}
@@ -77,19 +95,19 @@ class Gateway:
             logging.getLogger(__name__).exception("%s failed", call.action)
             status, code = 500, "InternalError"
             answer = {"Code": code, "Message": "The simulator failed; its standard error says why."}
-        more = {"invoke_id": answer["InvokeId"]} if "InvokeId" in answer else {}
         self._cloud.audit.api(
             action=call.action,
             caller=caller.access_key_id if caller else "",
-            instance_ids=query.numbered("InstanceId") or list(filter(None, [query.text("InstanceId")])),
+            instance_ids=parameters.numbered("InstanceId") or list(filter(None, [parameters.text("InstanceId")])),
             code=code,
             request_id=request_id,
             milliseconds=round((time.monotonic() - started) * 1000),
-            **more,
+            **({"invoke_id": done["InvokeId"]} if "InvokeId" in done else {}),
         )
         return web.json_response({"RequestId": request_id, **answer}, status=status, headers=headers)
 
-    def _answer(self, call: Call, parameters: Parameters, caller: Caller) -> dict[str, Any]:
+    def _permitted(self, call: Call, caller: Caller) -> Action:
+        """The function that serves an action, for a caller that may call it, and may call it now."""
         product, actions = PRODUCTS.get(call.version, ("", {}))
         serve = actions.get(call.action)
         if serve is None:
@@ -98,7 +116,7 @@ class Gateway:
             )
         self._throttling.check(caller.access_key_id, call.action)
         check_permission(caller, product, call.action)
-        return serve(self._cloud, parameters, caller.access_key_id)
+        return serve
 
 
 async def _read(http: web.Request) -> Request:

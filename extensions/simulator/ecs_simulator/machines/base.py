@@ -2,6 +2,7 @@
 """What every kind of machine offers to the agent and to the power switch."""
 
 import enum
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,38 @@ class MachineGone(MachineError):
 class ScriptExists(MachineError):
     """The script's file is there already: the agent has seen this task (agent error -9 ScriptFileExisted)."""
 
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} exists")
+        self.path = path
+
+
+class CannotStart(MachineError):
+    """The system did not start a program, whose path stands in the text, or found none of that name in the PATH."""
+
+    def __init__(self, program: str, number: int | None) -> None:
+        super().__init__(
+            f'exec: "{program}": executable file not found in $PATH'
+            if number is None
+            else f"fork/exec {program}: {os.strerror(number).lower()}"
+        )
+        self.errno = number
+
+
+class NoSuchUser(MachineError):
+    """No user of that name may run scripts; the text says why, after the name."""
+
+
+class NoHome(MachineError):
+    """The folder that a script runs in unless told otherwise does not exist."""
+
+
+class NoSuchFolder(MachineError):
+    """The folder that a script is to run in does not exist."""
+
+
+class NoSpace(MachineError):
+    """There is no room for the script's file, and it cannot run without (agent error -8 NoEnoughSpace)."""
+
 
 class PowerAction(enum.Enum):
     """What happens to a machine when it goes down."""
@@ -35,6 +68,10 @@ class Script:
     """File name below the agent's work folder, such as ``t-hz0abc.sh``."""
     content: bytes
     working_dir: str = ""
+    username: str = ""
+    """Who runs it; root when empty."""
+    launcher: str = ""
+    """The program that runs the script's file, with its arguments."""
     repeats: bool = False
     """A file that is there from an earlier run is run again as it is."""
 
@@ -45,14 +82,17 @@ class Process(Protocol):
     def take_output(self, limit: int) -> bytes:
         """Take at most ``limit`` bytes of standard output and error, merged in the order of writing."""
 
+    async def started(self) -> None:
+        """Return once it runs; raises :class:`CannotStart` when the system does not let it."""
+
     async def wait(self) -> int:
         """The exit code, or minus the signal's number; raises :class:`MachineGone` when the machine goes first."""
 
     async def drain(self) -> bytes:
         """Stop reading output and return all that was not taken."""
 
-    def kill(self) -> None:
-        """SIGKILL to the direct child only, as the real agent does at a timeout."""
+    def kill(self, *, tree: bool = False) -> None:
+        """SIGKILL to the direct child only, as the real agent does at a timeout, or to its process group."""
 
 
 class Machine(ABC):
@@ -69,14 +109,30 @@ class Machine(ABC):
         self.on_going_down: Callable[[], None] = lambda: None
         self.on_down: Callable[[PowerAction], None] = lambda action: None
         self.on_syslog: Callable[[str], None] = lambda message: None
+        self._noise = b""
+
+    def make_noise(self, noise: bytes) -> None:
+        """Let the next script print this before anything of its own."""
+        self._noise = noise
+
+    def _take_noise(self) -> bytes:
+        noise, self._noise = self._noise, b""
+        return noise
 
     @abstractmethod
     async def boot(self, boot_id: str) -> None:
         """Start the machine with a new boot identity."""
 
     @abstractmethod
+    async def check(self, script: Script) -> None:
+        """Look whether a script can run, and leave no trace.
+
+        Raises :class:`NoSuchUser`, :class:`NoHome` or :class:`NoSuchFolder`.
+        """
+
+    @abstractmethod
     async def start(self, script: Script) -> Process:
-        """Save a script where the agent saves it and run it.
+        """Save a script where the agent saves it and run it; what cannot be saved runs as ``sh -c CONTENT``.
 
         Raises :class:`ScriptExists` when it was saved before, :class:`MachineGone` when the machine is down.
         """
@@ -84,6 +140,14 @@ class Machine(ABC):
     @abstractmethod
     async def run(self, command: str) -> None:
         """Run a shell command line and do not wait for its end, as the agent does for ``shutdown -r now``."""
+
+    @abstractmethod
+    async def fill_disk(self, *, full: bool) -> None:
+        """Let nothing more be written to files, or let it again; a disk stays full over restarts."""
+
+    @abstractmethod
+    async def set_clock(self, skew_s: int) -> None:
+        """Let the machine's clock be fast by so many seconds; slow when they are negative."""
 
     @abstractmethod
     async def shut_down(self, action: PowerAction) -> None:

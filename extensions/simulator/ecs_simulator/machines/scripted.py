@@ -10,14 +10,14 @@ import contextlib
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Answer, InstanceSpec
 from ecs_simulator.machines import base
-from ecs_simulator.machines.base import MachineGone, PowerAction, Script, ScriptExists
+from ecs_simulator.machines.base import MachineGone, NoSpace, PowerAction, Script, ScriptExists
 
 
 class ScriptedProcess:
     """A command that ends with its answer after the answer's time."""
 
-    def __init__(self, answer: Answer, clock: Clock) -> None:
-        self._output = answer.output.encode()
+    def __init__(self, answer: Answer, clock: Clock, noise: bytes) -> None:
+        self._output = noise + answer.output.encode()
         self._result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._timer = asyncio.ensure_future(self._end(answer, clock))
 
@@ -25,13 +25,16 @@ class ScriptedProcess:
         taken, self._output = self._output[:limit], self._output[limit:]
         return taken
 
+    async def started(self) -> None:
+        """It runs from the start."""
+
     async def wait(self) -> int:
         return await asyncio.shield(self._result)
 
     async def drain(self) -> bytes:
         return self.take_output(len(self._output))
 
-    def kill(self) -> None:
+    def kill(self, *, tree: bool = False) -> None:  # noqa: ARG002  it has no children
         self._finish(-9)
 
     def lost(self) -> None:
@@ -64,20 +67,26 @@ class ScriptedMachine(base.Machine):
         self._up = False
         self._seen: set[str] = set()
         self._processes: list[ScriptedProcess] = []
+        self._full = False
 
     async def boot(self, boot_id: str) -> None:
         self.boot_id = boot_id
         self._up = True
 
+    async def check(self, script: Script) -> None:
+        """It has every user and every folder."""
+
     async def start(self, script: Script) -> ScriptedProcess:
         if not self._up:
             raise MachineGone("the machine is down")
         if script.name in self._seen and not script.repeats:
-            raise ScriptExists(f"Saving script {script.name} failed: script file existed")
+            raise ScriptExists(script.name)
+        if self._full:
+            raise NoSpace(f"write {script.name}: no space left on device")
         self._seen.add(script.name)
         text = script.content.decode("utf-8", "replace")
         answer = next((answer for answer in self._answers if answer.match in text), Answer())
-        process = ScriptedProcess(answer, self._clock)
+        process = ScriptedProcess(answer, self._clock, self._take_noise())
         self._processes.append(process)
         return process
 
@@ -85,6 +94,12 @@ class ScriptedMachine(base.Machine):
         if command.startswith("shutdown"):
             restart = " -r " in command or " -f -r " in command
             self._go_down(PowerAction.RESTART if restart else PowerAction.POWER_OFF)
+
+    async def fill_disk(self, *, full: bool) -> None:
+        self._full = full
+
+    async def set_clock(self, skew_s: int) -> None:
+        """It has none."""
 
     async def shut_down(self, action: PowerAction) -> None:
         self._go_down(action)

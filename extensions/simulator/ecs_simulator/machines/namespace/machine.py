@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import contextlib
 import errno
 import itertools
 import json
@@ -19,9 +20,19 @@ from typing import Any
 
 from ecs_simulator.fleet import InstanceSpec, Settings
 from ecs_simulator.machines import base
-from ecs_simulator.machines.base import MachineError, MachineGone, PowerAction, Script, ScriptExists
+from ecs_simulator.machines.base import (
+    CannotStart,
+    MachineError,
+    MachineGone,
+    NoHome,
+    NoSuchFolder,
+    NoSuchUser,
+    PowerAction,
+    Script,
+    ScriptExists,
+)
 from ecs_simulator.machines.namespace import supervisor
-from ecs_simulator.machines.namespace.stand_ins import WITHOUT, stand_ins
+from ecs_simulator.machines.namespace.stand_ins import CLOCK_SKEW, WITHOUT, stand_ins
 from ecs_simulator.machines.namespace.tree import make_tree
 
 # What the agent's unit gives its children (facts of the real agent: no USER, LOGNAME or profile).
@@ -31,6 +42,8 @@ ENVIRONMENT = {
     "GODEBUG": "execerrdot=0",
 }
 SCRIPT_FOLDER = "/usr/local/share/aliyun-assist/work/script"
+# Where a user's scripts go: the agent's own folder is not for everybody.
+USER_SCRIPT_FOLDER = "/tmp"  # noqa: S108  on the machine
 
 
 class NamespaceProcess:
@@ -41,6 +54,7 @@ class NamespaceProcess:
         self._number = number
         self._output = output
         self._buffer = bytearray()
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         os.set_blocking(output, False)
         asyncio.get_running_loop().add_reader(output, self._read)
@@ -50,6 +64,13 @@ class NamespaceProcess:
         del self._buffer[:limit]
         return taken
 
+    def prepend(self, output: bytes) -> None:
+        """Print something before all that it prints itself, of which nothing has been read yet."""
+        self._buffer[:0] = output
+
+    async def started(self) -> None:
+        await asyncio.shield(self.begun)
+
     async def wait(self) -> int:
         return await asyncio.shield(self.exited)
 
@@ -57,15 +78,14 @@ class NamespaceProcess:
         self._stop_reading()
         return self.take_output(len(self._buffer))
 
-    def kill(self) -> None:
-        self._machine.send({"op": "kill", "number": self._number})
+    def kill(self, *, tree: bool = False) -> None:
+        self._machine.send({"op": "kill", "number": self._number, "tree": tree})
 
-    def lost(self) -> None:
-        """The machine is gone."""
+    def lost(self, why: MachineError) -> None:
+        """It will not be heard of any more."""
         self._stop_reading()
-        if not self.exited.done():
-            self.exited.set_exception(MachineGone("the machine went down while the command ran"))
-            self.exited.exception()  # nobody need be waiting
+        _fail(self.begun, why)
+        _fail(self.exited, why)
 
     def _read(self) -> None:
         try:
@@ -102,8 +122,11 @@ class NamespaceMachine(base.Machine):
         self._numbers = itertools.count(1)
         self._processes: dict[int, NamespaceProcess] = {}
         self._written: dict[str, asyncio.Future[int]] = {}
+        self._checks: dict[int, asyncio.Future[str]] = {}
         self._ready: asyncio.Future[None] | None = None
         self._down: asyncio.Future[None] | None = None
+        self._full = False
+        self._skew_s = 0
 
     async def boot(self, boot_id: str) -> None:
         make_tree(self._folder, self._spec)
@@ -132,22 +155,62 @@ class NamespaceMachine(base.Machine):
         # Who stops waiting for it must not end it for those who see to its end.
         await asyncio.shield(self._ready)
         for path, content in stand_ins(self._spec).items():
-            await self._write(path, content, replace=True)
+            await self._write(*os.path.split(path), content, replace=True)
         if not self._spec.dnf:
-            await self._spawn(["sh", "-c", WITHOUT], "/").wait()
+            await self._spawn(["sh", "-c", WITHOUT]).wait()
+        if self._skew_s:
+            await self._write(*os.path.split(CLOCK_SKEW), b"%d\n" % self._skew_s, replace=True)
+        if self._full:
+            await self._ask({"op": "disk", "full": True})
+
+    async def check(self, script: Script) -> None:
+        match await self._ask({"op": "check", "user": script.username, "cwd": script.working_dir}):
+            case "no user":
+                raise NoSuchUser(f"{script.username}: exit status 1")
+            case "a user like root":
+                raise NoSuchUser(f"{script.username}: invalid uid and gid")
+            case "no folder":
+                raise NoSuchFolder(f"{script.working_dir} is no folder")
+            case "no home":
+                raise NoHome("the home is no folder")
+
+    async def _ask(self, question: dict[str, Any]) -> str:
+        """What process 1 answers."""
+        number = next(self._numbers)
+        checked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._checks[number] = checked
+        self.send({**question, "number": number})
+        return await checked
 
     async def start(self, script: Script) -> NamespaceProcess:
-        path = f"{SCRIPT_FOLDER}/{script.name}"
-        number = await self._write(path, script.content, replace=False)
+        folder = USER_SCRIPT_FOLDER if script.username else SCRIPT_FOLDER
+        path = f"{folder}/{script.name}"
+        number = await self._write(folder, script.name, script.content, replace=False)
         if number == errno.EEXIST and not script.repeats:
-            raise ScriptExists(f"Saving script to {path} failed: script file existed")
+            raise ScriptExists(path)
         if number not in (0, errno.EEXIST):
-            raise MachineError(f"Saving script to {path} failed: {os.strerror(number)}")
-        return self._spawn(["sh", "-c", path], script.working_dir or "/root")
+            # No disk space, a name that is none: the agent does without the file.
+            argument = os.fsdecode(script.content)
+        else:
+            # Not quoted, as in the real agent: a space in the name is the end of it.
+            argument = f"{script.launcher} {path}" if script.launcher else path
+        process = self._spawn(["sh", "-c", argument], script.username, script.working_dir)
+        process.prepend(self._take_noise())
+        return process
 
     async def run(self, command: str) -> None:
         with open(os.devnull, "wb") as nowhere:  # noqa: ASYNC230  opening /dev/null does not wait
-            self._start(["sh", "-c", command], "/root", nowhere.fileno())
+            self.send(self._start_request(["sh", "-c", command]), [nowhere.fileno()])
+
+    async def fill_disk(self, *, full: bool) -> None:
+        self._full = full
+        with contextlib.suppress(MachineGone):  # it is so at its next boot
+            await self._ask({"op": "disk", "full": full})
+
+    async def set_clock(self, skew_s: int) -> None:
+        self._skew_s = skew_s
+        with contextlib.suppress(MachineGone):
+            await self._write(*os.path.split(CLOCK_SKEW), b"%d\n" % skew_s, replace=True)
 
     async def shut_down(self, action: PowerAction) -> None:
         self.send({"op": "down", "restart": action is PowerAction.RESTART})
@@ -170,30 +233,42 @@ class NamespaceMachine(base.Machine):
             # Others wait for the same end; one that is cancelled must not cancel it for them.
             await asyncio.shield(self._down)
 
-    def _spawn(self, argv: list[str], working_dir: str) -> NamespaceProcess:
+    def _spawn(self, argv: list[str], username: str = "", working_dir: str = "") -> NamespaceProcess:
+        request = self._start_request(argv, username, working_dir)
         read_end, write_end = os.pipe()
+        if os.geteuid() == 0:
+            with contextlib.suppress(OSError):  # a container without a nobody: root on the machine is its root
+                # It is root on the machine who opens it again, as /dev/stderr.
+                os.fchown(write_end, supervisor.NOBODY, supervisor.NOBODY)
         try:
-            number = self._start(argv, working_dir, write_end)
+            self.send(request, [write_end])
         except MachineGone:
             os.close(read_end)
             raise
         finally:
             os.close(write_end)
         # No answer about the process can have been read yet: that happens in the event loop.
+        number = request["number"]
         process = self._processes[number] = NamespaceProcess(self, number, read_end)
         return process
 
-    def _start(self, argv: list[str], working_dir: str, output: int) -> int:
-        number = next(self._numbers)
-        self.send({"op": "start", "number": number, "argv": argv, "cwd": working_dir, "env": ENVIRONMENT}, [output])
-        return number
+    def _start_request(self, argv: list[str], username: str = "", working_dir: str = "") -> dict[str, Any]:
+        return {
+            "op": "start",
+            "number": next(self._numbers),
+            "argv": argv,
+            "user": username,
+            "cwd": working_dir,
+            "env": ENVIRONMENT,
+        }
 
-    async def _write(self, path: str, content: bytes, *, replace: bool) -> int:
+    async def _write(self, folder: str, name: str, content: bytes, *, replace: bool) -> int:
         """Write a file on the machine; returns errno, 0 when it worked."""
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._written[path] = written
+        self._written[f"{folder}/{name}"] = written
         text = base64.b64encode(content).decode()
-        self.send({"op": "write", "path": path, "mode": 0o755, "replace": replace, "content": text})
+        request = {"op": "write", "folder": folder, "name": name, "mode": 0o755, "replace": replace, "content": text}
+        self.send(request)
         return await written
 
     def send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
@@ -243,6 +318,10 @@ class NamespaceMachine(base.Machine):
             process = self._processes.pop(message["exited"], None)
             if process and not process.exited.done():
                 process.exited.set_result(message["status"])
+        elif "started" in message:
+            self._started(message)
+        elif "checked" in message:
+            self._checks.pop(message["checked"]).set_result(message["problem"])
         elif "written" in message:
             future = self._written.pop(message["written"], None)
             if future and not future.done():
@@ -256,6 +335,15 @@ class NamespaceMachine(base.Machine):
         elif "failed" in message and self._ready and not self._ready.done():
             self._ready.set_exception(MachineError(f"cannot make a namespace machine: {message['failed']}"))
 
+    def _started(self, answer: dict[str, Any]) -> None:
+        number = answer["started"]
+        if number not in self._processes:
+            return  # a power action, which nobody waits for
+        if answer["errno"] == 0:
+            self._processes[number].begun.set_result(None)
+        else:
+            self._processes.pop(number).lost(CannotStart(answer["program"], answer["errno"]))
+
     def _went_down(self) -> None:
         """Process 1 has closed its end: collect the launcher and tell whoever waits."""
         assert self._control and self._launcher and self._ready and self._down
@@ -266,13 +354,13 @@ class NamespaceMachine(base.Machine):
         self._control = None
         status = self._launcher.wait()  # it ends right after process 1
         for process in self._processes.values():
-            process.lost()
+            process.lost(MachineGone("the machine went down while the command ran"))
         self._processes.clear()
-        gone = MachineGone("the machine went down")
-        for future in self._written.values():
-            if not future.done():
-                future.set_exception(gone)
+        asked: list[asyncio.Future[Any]] = [*self._written.values(), *self._checks.values()]
+        for future in asked:
+            _fail(future, MachineGone("the machine went down"))
         self._written.clear()
+        self._checks.clear()
         booted = self._ready.done()
         if not booted:
             self._ready.set_exception(MachineError("cannot make a namespace machine: process 1 ended at once"))
@@ -280,6 +368,12 @@ class NamespaceMachine(base.Machine):
         self._down.set_result(None)
         if booted and not self._ready.exception():
             self.on_down(PowerAction.RESTART if status == supervisor.EXIT_RESTART else PowerAction.POWER_OFF)
+
+
+def _fail(future: asyncio.Future[Any], why: MachineError) -> None:
+    if not future.done():
+        future.set_exception(why)
+        future.exception()  # nobody need be waiting
 
 
 def _close(descriptors: Iterable[int]) -> None:

@@ -7,6 +7,7 @@ from ecs_simulator.fleet import InstanceSpec
 
 _UPDATES = "/var/lib/updates"
 _PACKAGE_MANAGER = tuple(f"/usr/local/bin/{name}" for name in ("dnf", "needs-restarting"))
+CLOCK_SKEW = "/run/clock-skew"
 
 # For a machine without a package manager: in an earlier version of the fleet file it may have had one.
 WITHOUT = f"[ ! -e {_UPDATES} ] || rm -r {_UPDATES} {' '.join(_PACKAGE_MANAGER)}"
@@ -16,6 +17,7 @@ def stand_ins(spec: InstanceSpec) -> dict[str, bytes]:
     """Files by path; written at each boot, so that they follow the simulator's version and the fleet file."""
     shutdown = _program("shutdown")
     found = {f"/usr/local/sbin/{name}": shutdown for name in ("shutdown", "reboot", "poweroff", "halt")}
+    found["/usr/local/bin/date"] = _program("date")
     if spec.dnf:
         found |= {path: _program(path.rpartition("/")[2]) for path in _PACKAGE_MANAGER}
         found[f"{_UPDATES}/declared"] = _declared(spec)

@@ -18,12 +18,14 @@ import ctypes
 import errno
 import json
 import os
+import pwd
+import resource
 import select
 import signal
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 # <sched.h>, <sys/mount.h>, <sys/prctl.h>
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -40,6 +42,9 @@ CAP_SYS_ADMIN = 21
 EXIT_RESTART, EXIT_POWER_OFF, EXIT_FAILED = 10, 11, 12
 
 NOBODY = 65534
+# Users 1 to 65534 of a machine are these outside, where only root may map more than one user. Nobody has them: systemd
+# sets them aside (https://systemd.io/UIDS-GIDS).
+FIRST_USER = 0x70000000
 PACKET_BYTES = 1 << 17
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 INITCTL = "/run/initctl"
@@ -88,26 +93,64 @@ def make_read_only(target: str) -> None:
     mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
 
-def become_nobody() -> None:
+class Mapper:
+    """A child that is still root when we have become nobody, and then maps the users of the machine for us."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = socket.socketpair()
+        pid = os.getpid()
+        self._child = os.fork()
+        if self._child == 0:
+            self._ours.close()
+            os._exit(0 if theirs.recv(1) and self._write_maps(pid) else 1)
+        theirs.close()
+
+    def map(self) -> bool:
+        """Whether it could: in a container it may not be allowed to, or there may not be so many users."""
+        with self._ours:
+            self._ours.send(b"x")
+        _pid, status = os.waitpid(self._child, 0)
+        return status == 0
+
+    @staticmethod
+    def _write_maps(pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            for name in ("gid_map", "uid_map"):
+                with open(f"/proc/{pid}/{name}", "wb", 0) as file:
+                    file.write(b"0 %d 1\n1 %d %d\n" % (NOBODY, FIRST_USER + 1, NOBODY))
+            return True
+        return False
+
+
+def become_nobody() -> Mapper | None:
     """As root, drop to nobody first: root inside the machine is then nobody outside."""
     if os.geteuid() != 0:
-        return
+        return None
+    mapper = Mapper()
     try:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError:
         # A container that maps no such user: stay what we are, which is not root outside it either.
-        return
+        return None
     # A process that changed its user may not write its own uid_map until it is dumpable again.
     call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
+    return mapper
 
 
-def enter_namespaces() -> None:
+def enter_namespaces(mapper: Mapper | None) -> None:
     """Own user, mount, pid, uts and ipc namespaces; the caller's user becomes root in them."""
     uid, gid = os.geteuid(), os.getegid()
     call("unshare", CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+    if not (mapper and mapper.map()):
+        write_own_maps(0, uid, 0, gid)
+
+
+def write_own_maps(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
+    """The one user and group that everybody may map: who they are."""
+    maps = {"setgroups": "deny", "uid_map": f"{uid} {outer_uid} 1", "gid_map": f"{gid} {outer_gid} 1"}
+    for name, text in maps.items():
         with open(f"/proc/self/{name}", "wb") as file:
             file.write(text.encode())
 
@@ -184,12 +227,57 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     return data, list(descriptors)
 
 
-def execute(argv: list[str], environment: dict[str, str]) -> None:
-    """execvpe(3) without the import that os.execvpe makes on its way."""
-    for folder in environment["PATH"].split(":"):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.execve(f"{folder}/{argv[0]}", argv, environment)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+def look_up(program: str, path: str) -> str | None:
+    """The first executable file of that name."""
+    for folder in path.split(":"):
+        file = f"{folder}/{program}"
+        if os.path.isfile(file) and os.access(file, os.X_OK):
+            return file
+    return None
+
+
+def become(user: pwd.struct_passwd) -> None:
+    """Run on as a user of the machine, without PAM or a login; where only one user is mapped, in name only."""
+    groups = os.getgrouplist(user.pw_name, user.pw_gid)
+    try:
+        os.setgroups(groups)
+        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    except OSError:
+        # Its files are root's then, but it has no power over others.
+        call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
+        call("unshare", CLONE_NEWUSER)
+        write_own_maps(user.pw_uid, 0, user.pw_gid, 0)
+
+
+def problem_with(username: str, folder: str) -> str:
+    """What keeps a user from running something in a folder (the default one when empty); empty when nothing does."""
+    home = "/root"
+    if username:
+        try:
+            user = pwd.getpwnam(username)
+        except (KeyError, ValueError):
+            return "no user"
+        if not (user.pw_uid > 0 and user.pw_gid > 0):
+            return "a user like root"
+        home = user.pw_dir
+    if folder:
+        return "" if os.path.isdir(folder) else "no folder"
+    return "" if os.path.isdir(home) else "no home"
+
+
+def fill_disk(*, full: bool) -> None:
+    """Let no process on the machine write anything to a file, or let all of them again.
+
+    A limit on the size of files does it without a file system of the machine's own, and also to who runs already. The
+    error is "File too large" where a full disk says "No space left on device".
+    """
+    own = os.getpid()
+    for name in (str(own), *os.listdir("/proc")):
+        if name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                _soft, hard = resource.prlimit(int(name), resource.RLIMIT_FSIZE)
+                resource.prlimit(int(name), resource.RLIMIT_FSIZE, (0 if full else hard, hard))
 
 
 class Supervisor:
@@ -234,47 +322,84 @@ class Supervisor:
                 self._start(request, descriptors[0])
             finally:
                 os.close(descriptors[0])
+        elif operation == "check":
+            self._send({"checked": request["number"], "problem": problem_with(request["user"], request["cwd"])})
+        elif operation == "disk":
+            fill_disk(full=request["full"])
+            self._send({"checked": request["number"], "problem": ""})
         elif operation == "write":
             self._write(request)
         elif operation == "kill":
             for pid, number in self._children.items():
                 if number == request["number"]:
-                    os.kill(pid, signal.SIGKILL)
+                    (os.killpg if request["tree"] else os.kill)(pid, signal.SIGKILL)
         elif operation == "down":
             return self._go_down(restart=request["restart"])
         return None
 
     def _start(self, request: dict[str, Any], output: int) -> None:
-        """Start a process in a group of its own, output to the given descriptor, input from /dev/null."""
-        pid = os.fork()
+        """Start a process; the answer carries errno, 0 when it runs."""
+        program = look_up(request["argv"][0], request["env"]["PATH"])
+        answer: dict[str, Any] = {"started": request["number"], "program": program or request["argv"][0]}
+        if not program:
+            self._send({**answer, "errno": None})
+            return
+        news, report = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the machine has used up all processes
+            os.close(news)
+            os.close(report)
+            self._send({**answer, "errno": error.errno})
+            return
         if pid == 0:
-            try:
-                os.setpgid(0, 0)
-                signal.set_wakeup_fd(-1)
-                # The last two are ignored by Python, and what is ignored stays ignored.
-                for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-                    signal.signal(number, signal.SIG_DFL)
-                null = os.open("/dev/null", os.O_RDONLY)
-                os.dup2(null, 0)
-                os.dup2(output, 1)
-                os.dup2(output, 2)
-                os.closerange(3, 256)
-                # Root on the machine could otherwise make read-only mounts writable again.
-                call("prctl", PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0)
-                os.umask(0o022)
-                os.chdir(request["cwd"])
-                execute(request["argv"], request["env"])
-            except OSError as error:
-                os.write(2, f"{request['argv'][0]}: {os.strerror(error.errno or 0)}\n".encode())
-            finally:
-                os._exit(127)
-        self._children[pid] = request["number"]
+            self._become_program(program, request, output, report)
+        os.close(report)
+        number = int(os.read(news, 16) or b"0")  # the end comes when the program runs
+        os.close(news)
+        if number:
+            os.waitpid(pid, 0)
+        else:
+            self._children[pid] = request["number"]
+        self._send({**answer, "errno": number})
+
+    @staticmethod
+    def _become_program(program: str, request: dict[str, Any], output: int, report: int) -> NoReturn:
+        """In a process group of its own, output to the given descriptor, input from /dev/null."""
+        try:
+            os.setpgid(0, 0)
+            signal.set_wakeup_fd(-1)
+            # Python ignores SIGPIPE, and what is ignored stays ignored: so shall SIGXFSZ, or a full disk would kill.
+            for number in (signal.SIGCHLD, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, 0)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            report = os.dup2(report, 3, inheritable=False)
+            os.closerange(4, 256)
+            # Root on the machine could otherwise make read-only mounts writable again.
+            call("prctl", PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0)
+            os.umask(0o022)
+            environment = request["env"]
+            user = pwd.getpwnam(request["user"]) if request["user"] else None
+            home = user.pw_dir if user else environment["HOME"]
+            os.chdir(request["cwd"] or home)
+            if user:
+                become(user)
+            os.execve(program, request["argv"], {**environment, "HOME": home})
+        except OSError as error:
+            os.write(report, b"%d" % (error.errno or errno.EIO))
+        except (KeyError, ValueError):  # the user is gone, or a NUL in an argument
+            os.write(report, b"%d" % errno.EINVAL)
+        finally:
+            os._exit(127)
 
     def _write(self, request: dict[str, Any]) -> None:
-        """Write a new file; the answer carries errno, 0 when it worked."""
-        path, number = request["path"], 0
+        """Write a file into a folder, which is made if need be; the answer carries errno, 0 when it worked."""
+        path, number = f"{request['folder']}/{request['name']}", 0
         try:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            os.makedirs(request["folder"], mode=0o755, exist_ok=True)
             how = os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if request["replace"] else os.O_EXCL)
             descriptor = os.open(path, how, 0o600)
             try:
@@ -286,6 +411,8 @@ class Supervisor:
                 os.close(descriptor)
         except OSError as error:
             number = error.errno or errno.EIO
+        except ValueError:  # a NUL in the name
+            number = errno.EINVAL
         self._send({"written": path, "errno": number})
 
     def _collect(self) -> None:
@@ -376,8 +503,7 @@ def main() -> int:
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     try:
-        become_nobody()
-        enter_namespaces()
+        enter_namespaces(become_nobody())
         die_with_parent()
         pid = os.fork()
     except OSError as error:

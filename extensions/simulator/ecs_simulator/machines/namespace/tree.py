@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of a namespace machine: made once, kept between boots and between starts of the simulator."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -89,7 +90,8 @@ def _write_etc(etc: Path, spec: InstanceSpec) -> None:
 
 
 def _give_to_nobody(folder: Path) -> None:
-    for path, folders, files in os.walk(folder):
-        for name in folders + files:
-            os.chown(os.path.join(path, name), NOBODY, NOBODY, follow_symlinks=False)
-    os.chown(folder, NOBODY, NOBODY)
+    with contextlib.suppress(OSError):  # a container may have no nobody; then root on the machine is its root
+        os.chown(folder, NOBODY, NOBODY)
+        for path, folders, files in os.walk(folder):
+            for name in folders + files:
+                os.chown(os.path.join(path, name), NOBODY, NOBODY, follow_symlinks=False)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ecs_run_command does: which instances, which command, how long, and what is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import (
+    Command,
+    SavedCommand,
+    command_from_options,
+)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.run import Target, Waiting, run_command
+from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.scripts import SKIPPED
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    FakeApi,
+    FakeClock,
+    Lines,
+    api_error,
+    instance,
+    saved,
+    task,
+)
+
+OPTIONS: dict[str, Any] = {
+    "command_id": None,
+    "type": "RunShellScript",
+    "unless": None,
+    "parameters": {},
+    "enable_parameter": False,
+    "timeout": None,
+    "termination_mode": None,
+    "working_dir": None,
+    "username": None,
+    "windows_password_name": None,
+    "container_id": None,
+    "container_name": None,
+    "launcher": None,
+    "name": None,
+    "description": None,
+    "tags": {},
+    "keep_command": False,
+    "repeat_mode": None,
+    "frequency": None,
+    "resource_group_id": None,
+    "oss_output_delivery": None,
+    "utf8_output": True,
+}
+
+
+def run(
+    api: FakeApi,
+    command: Command | SavedCommand | None = None,
+    target: Target | None = None,
+    waiting: Waiting | None = None,
+    *,
+    dry: bool = False,
+) -> dict[str, Any]:
+    return run_command(
+        lambda: api,
+        command or Command("echo"),
+        target or Target(list(api.instances)),
+        waiting or Waiting(),
+        dry=dry,
+        fail=True,
+        clock=api.clock,
+        progress=Lines(api.clock),
+    )
+
+
+def test_the_apis_short_timeout_is_never_left_in_force() -> None:
+    command = command_from_options(OPTIONS, "echo")
+    assert command.timeout_s == 3600
+    api = FakeApi.of(FakeClock(), "i-1")
+    run(api, command)
+    assert api.sent[0]["running"].timeout_s == 3600
+
+
+def test_options_reach_the_request() -> None:
+    options = OPTIONS | {
+        "parameters": {"n": 1},
+        "tags": {"change": 7},
+        "username": "u",
+        "termination_mode": "ProcessTree",
+        "keep_command": True,
+        "name": "a name",
+    }
+    api = FakeApi.of(FakeClock(), "i-1")
+    run(api, command_from_options(options, "echo {{n}}"))
+    sent = api.sent[0]
+    assert (sent["content"], sent["name"], sent["keep"], sent["enable_parameter"]) == (
+        "echo {{n}}",
+        "a name",
+        True,
+        True,
+    )
+    request = sent["running"].as_request()
+    assert request == {"timeout": 3600, "username": "u", "termination_mode": "ProcessTree", "parameters": {"n": "1"}}
+    assert sent["running"].tags == {"change": "7"}
+
+
+def test_only_powershell_gets_the_prologue() -> None:
+    for kind, utf8, expected in (
+        ("RunPowerShellScript", True, True),
+        ("RunPowerShellScript", False, False),
+        ("RunBatScript", True, False),
+        ("RunShellScript", True, False),
+    ):
+        command = command_from_options(OPTIONS | {"type": kind, "utf8_output": utf8}, "hostname")
+        assert isinstance(command, Command)
+        assert ("OutputEncoding" in command.content) is expected
+
+
+def test_an_empty_script_stays_empty_whatever_is_put_around_it() -> None:
+    for kind in ("RunShellScript", "RunPowerShellScript"):
+        command = command_from_options(OPTIONS | {"type": kind, "unless": "true"}, " ")
+        with pytest.raises(BadInput, match="empty"):
+            command.check()
+
+
+def test_a_saved_command_brings_its_own_time_and_platform() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2")
+    api.instances["i-2"] = instance("i-2", os_type="windows")
+    api.commands["c-1"] = saved("c-1", type="RunBatScript", timeout_s=120, parameter_names=("Who",))
+    result = run(api, SavedCommand("c-1", parameters={"who": "x"}))
+    assert api.called("invoke_command") == [["i-2"]]
+    assert api.sent[0]["running"].timeout_s == 120
+    assert result["succeeded_ids"] == ["i-2"]
+    assert "for windows" in result["instances"]["i-1"]["error_info"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (SavedCommand("c-2"), "There is no saved command c-2 in cn-test."),
+        (SavedCommand("c-1", parameters={"x": ""}), "The script has no parameter x"),
+        (SavedCommand("c-1", windows_password_name="p", username="u"), "is for Windows"),
+    ],
+)
+def test_what_does_not_fit_the_saved_command_is_refused(command: SavedCommand, words: str) -> None:
+    api = FakeApi.of(FakeClock(), "i-1")
+    api.commands["c-1"] = saved("c-1")
+    with pytest.raises(BadInput, match=words):
+        run(api, command)
+    assert api.sent == []
+
+
+@pytest.mark.parametrize("option", ["unless", "name", "description", "keep_command"])
+def test_what_belongs_to_a_script_is_refused_with_a_saved_one(option: str) -> None:
+    with pytest.raises(BadInput, match=f"{option} goes with a script"):
+        command_from_options(OPTIONS | {"command_id": "c-1", option: "x"}, None)
+
+
+def test_tags_find_the_instances() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3")
+    for id_ in ("i-1", "i-3"):
+        api.instances[id_] = instance(id_, tags={"app": "web", "x": "y"})
+    assert run(api, target=Target(tags={"app": "web"}))["succeeded_ids"] == ["i-1", "i-3"]
+    with pytest.raises(BadInput, match="No instance in cn-test has all the tags"):
+        run(api, target=Target(tags={"app": "db"}))
+
+
+@pytest.mark.parametrize(
+    ("target", "waiting", "words"),
+    [
+        (Target(), Waiting(), "instance_tags is empty"),
+        (Target([]), Waiting(), "instance_ids is empty"),
+        (Target(tags={"acs:x": ""}), Waiting(), "instance_tags is not allowed"),
+        (Target(["i-1"]), Waiting(timeout_s=-1), "must not be negative"),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False])
+def test_bad_input_is_refused_before_anything_is_asked(target: Target, waiting: Waiting, words: str, dry: bool) -> None:
+    api = FakeApi.of(FakeClock(), "i-1")
+    with pytest.raises(BadInput, match=words):
+        run(api, target=target, waiting=waiting, dry=dry)
+    assert api.calls == []
+
+
+def test_what_was_skipped_everywhere_has_changed_nothing() -> None:
+    skip = {"i-1", "i-2"}
+    api = FakeApi.of(
+        FakeClock(), "i-1", "i-2", run=lambda t, i, c: task(t, i, output=SKIPPED.encode() if i in skip else b"")
+    )
+    result = run(api)
+    assert (result["changed"], result["instances"]["i-1"]["skipped"], result["succeeded_ids"]) == (
+        False,
+        True,
+        ["i-1", "i-2"],
+    )
+    skip.remove("i-2")
+    assert run(api)["changed"]
+
+
+@pytest.mark.parametrize("mode", ["Period", "NextRebootOnly", "EveryReboot"])
+def test_what_is_for_later_is_not_waited_for(mode: str) -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1", seconds=lambda id_: 1e9)
+    command = Command("echo", repeat_mode=mode, frequency="rate(5h)" if mode == "Period" else None)
+    result = run(api, command)
+    assert clock.sleeps == []
+    assert (result["changed"], result["instances"]["i-1"]["ok"]) == (True, None)
+
+
+def test_a_dry_run_of_the_api_changes_nothing() -> None:
+    assert run(FakeApi.of(FakeClock(), "i-1"), Command("echo", repeat_mode="DryRun"))["changed"] is False
+
+
+def test_a_late_script_is_left_or_stopped_as_asked() -> None:
+    for stop, failure, running in ((False, "lost", 1), (True, "stopped", 0)):
+        api = FakeApi.of(FakeClock(), "i-1", "i-2", seconds=lambda id_: 0 if id_ == "i-1" else 1e9)
+        result = run(api, waiting=Waiting(timeout_s=20, stop_late=stop))
+        assert result["succeeded_ids"] == ["i-1"]
+        assert result["instances"]["i-2"]["failure"] == failure
+        assert api.called("stop_invocation") == [["i-2"]] * stop
+        assert len(api.unfinished) == running
+
+
+def test_a_stop_that_is_refused_is_said() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", seconds=lambda id_: 1e9, refuse_stop=lambda: api_error("Forbidden.RAM"))
+    row = run(api, waiting=Waiting(timeout_s=20, stop_late=True))["instances"]["i-1"]
+    assert row["failure"] == "lost"
+    assert "It could not be stopped." in row["error_info"]
+    assert "Forbidden.RAM" in row["error_info"]
