@@ -59,7 +59,7 @@ options:
     type: path
   command_id:
     description:
-      - A saved command to run, by its id. It brings its script, and its time and
+      - A saved command to run, as M(cloudops.alibaba.ecs_command) makes them. It brings its script, and its time and
         folder where O(timeout) and O(working_dir) are not set.
     type: str
   type:
@@ -185,6 +185,8 @@ options:
 seealso:
   - module: cloudops.alibaba.ecs_wait_invocation
   - module: cloudops.alibaba.ecs_stop_invocation
+  - module: cloudops.alibaba.ecs_command
+  - module: cloudops.alibaba.ecs_send_file
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)
 """

@@ -2,8 +2,8 @@
 """Comparing what a module returned with its RETURN block.
 
 Of the block's texts four words count. A value may be null where its description says "null". A dict whose description
-says "by instance id", "by invoke id" or "by its name" has a documented dict for each name. A dict or list without
-``contains`` that refers to a value of another module, as in
+says "by instance id" (or invoke or command id) or "by its name" has a documented dict for each name. A dict or list
+without ``contains`` that refers to a value of another module, as in
 ``RV(cloudops.alibaba.ecs_reboot#module:instances.receipt)``, is like that one. And a value that says nothing else under
 ``returned`` is always there.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 _TYPES = {"bool": bool, "dict": dict, "float": float, "int": int, "list": list, "str": str}
 _ANSIBLES = {"changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "skipped", "warnings"}
-_BY_NAME = re.compile(r"\bby (instance id|invoke id|its name)\b")
+_BY_NAME = re.compile(r"\bby ((instance|invoke|command) id|its name)\b")
 _REFERENCE = re.compile(r"\bRV\(([a-z_.]+)#module:([a-z_.]+)\)")
 
 Values = Mapping[str, Any]

@@ -88,6 +88,8 @@ def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
     """Arguments with which a module works (or ends soon: nothing is restarted again and again)."""
     return {
         "ecs_cloud_assistant": {"instance_ids": [ids["a"]], "timeout": 10},
+        "ecs_command": {"name": "a command", "content": "true"},
+        "ecs_command_info": {},
         "ecs_instance_info": {},
         "ecs_invocation_info": {},
         "ecs_instance_state": {"instance_ids": [ids["off"]], "state": "stopped"},
@@ -95,6 +97,7 @@ def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
         "ecs_patch_info": {"instances": [{"instance_id": ids["a"]}]},
         "ecs_reboot": {"instance_ids": [ids["off"]], "fail_on_instance_failure": False},
         "ecs_run_command": {"instance_ids": [ids["a"]], "content": "true", "timeout": 30},
+        "ecs_send_file": {"instance_ids": [ids["a"]], "dest": "/etc/motd", "content": "x", "timeout": 30},
         "ecs_stop_invocation": {"invoke_id": "t-nope"},
         "ecs_wait_invocation": {"invoke_ids": ["t-nope"]},
     }[module]

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from typing import Any
 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
@@ -143,6 +144,8 @@ class FakeApi:
     refuse_stop: Callable[[], Exception | None] = lambda: None
     commands: dict[str, CommandRow] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sent_file: Callable[[str, str], TaskRow] = lambda invoke_id, instance_id: task(invoke_id, instance_id)
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
@@ -248,9 +251,41 @@ class FakeApi:
             if self.unfinished.pop((invoke_id, id_), None):
                 self.rows[invoke_id][id_] = task(invoke_id, id_, status="Terminated", exit_code=None)
 
-    def describe_commands(self, *, command_id: str | None = None, **_more: Any) -> Iterator[CommandRow]:
-        self.calls.append(("describe_commands", command_id))
-        yield from [row for id_, row in self.commands.items() if command_id in (None, id_)]
+    def describe_commands(
+        self, *, command_id: str | None = None, name: str | None = None, **_more: Any
+    ) -> Iterator[CommandRow]:
+        self.calls.append(("describe_commands", command_id or name))
+        for id_, row in list(self.commands.items()):
+            if command_id in (None, id_) and fnmatch(row.name, name or "*"):
+                yield row
+
+    def create_command(self, command: CommandRow) -> str:
+        command_id = f"c-new-{next(self.numbers)}"
+        self.calls.append(("create_command", command_id))
+        self.commands[command_id] = replace(command, command_id=command_id)
+        return command_id
+
+    def modify_command(self, command_id: str, changes: Mapping[str, Any]) -> None:
+        self.calls.append(("modify_command", dict(changes)))
+        self.commands[command_id] = replace(self.commands[command_id], **changes)
+
+    def delete_command(self, command_id: str) -> None:
+        self.calls.append(("delete_command", command_id))
+        if self.commands.pop(command_id, None) is None:
+            raise api_error("InvalidCmdId.NotFound", status=404)
+
+    def send_file(self, instance_ids: Sequence[str], *, folder: str, name: str, content: bytes, timeout_s: int) -> str:
+        self.calls.append(("send_file", list(instance_ids)))
+        if error := self.refuse(instance_ids):
+            raise error
+        with self.lock:
+            for id_ in instance_ids:
+                self.files.setdefault(id_, {})[f"{folder}/{name}"] = content
+        return f"f-{next(self.numbers)}"
+
+    def describe_send_file_results(self, invoke_id: str) -> dict[str, TaskRow]:
+        self.calls.append(("describe_send_file_results", invoke_id))
+        return {id_: self.sent_file(invoke_id, id_) for id_ in self.instances}
 
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         self.calls.append(("reboot_instances", list(instance_ids)))

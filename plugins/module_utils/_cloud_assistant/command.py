@@ -35,7 +35,7 @@ _AS_THEY_ARE = (
 
 
 class StartApi(Protocol):
-    """The calls that start commands; :class:`~.._sdk.ecs.Ecs` has them."""
+    """The calls that start commands and send files; :class:`~.._sdk.ecs.Ecs` has them."""
 
     region_id: str
 
@@ -55,6 +55,10 @@ class StartApi(Protocol):
     def invoke_command(self, instance_ids: Sequence[str], *, command_id: str, running: Running) -> tuple[str, str]: ...
 
     def describe_commands(self, *, command_id: str | None = None) -> Iterator[CommandRow]: ...
+
+    def send_file(
+        self, instance_ids: Sequence[str], *, folder: str, name: str, content: bytes, timeout_s: int
+    ) -> str: ...
 
 
 class Startable(Protocol):

@@ -79,12 +79,12 @@ def submit(api: CommandApi, command: Startable, instance_ids: Sequence[str]) -> 
     fit = [instance_id for instance_id in instance_ids if instance_id not in submission.failures]
     pieces = list(chunks(fit, command.ids_per_call))
     with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-        for part in pool.map(lambda piece: _submit_piece(api, command, piece), pieces):
+        for part in pool.map(lambda piece: submit_piece(api, command, piece), pieces):
             submission.add(part)
     return submission
 
 
-def _submit_piece(api: CommandApi, command: Startable, piece: Sequence[str]) -> Submission:
+def submit_piece(api: CommandApi, command: Startable, piece: Sequence[str]) -> Submission:
     """At most as many instances as a call takes: one call, or as many as it takes to get around unfit ones."""
     try:
         return Submission(invocations=[_run(api, command, piece)])
@@ -107,7 +107,7 @@ def _without_culprits(api: CommandApi, command: Startable, piece: Sequence[str],
     middle = len(rest) if submission.failures else len(rest) // 2
     for part in (rest[:middle], rest[middle:]):
         if part:
-            submission.add(_submit_piece(api, command, part))
+            submission.add(submit_piece(api, command, part))
     return submission
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from . import imports, limits
 from .calls import Calls, rows_of, tags_of
@@ -83,6 +84,70 @@ class CommandCalls(Calls):
         )
         for page in self._pages("DescribeCommands", self._client.describe_commands_with_options, request):
             yield from map(CommandRow.read, rows_of(page, "Commands", "Command"))
+
+    def create_command(self, command: CommandRow) -> str:
+        """CreateCommand once, whatever the network does; returns the new command's id."""
+        request = imports.models.CreateCommandRequest(
+            region_id=self.region_id,
+            name=command.name,
+            description=command.description or None,
+            type=command.type,
+            command_content=_base64(command.content.encode()),
+            content_encoding="Base64",
+            timeout=command.timeout_s,
+            working_dir=command.working_dir or None,
+            launcher=command.launcher or None,
+            enable_parameter=command.enable_parameter,
+            resource_group_id=command.resource_group_id or None,
+            tag=tags_of(imports.models.CreateCommandRequestTag, command.tags),
+            client_token=str(uuid.uuid4()),
+        )
+        attempted = f"CreateCommand {command.name} in {self.region_id}"
+        body = self._call(attempted, self._client.create_command_with_options, request, harmless=True)
+        return str(body["CommandId"])
+
+    def modify_command(self, command_id: str, changes: Mapping[str, Any]) -> None:
+        """ModifyCommand: some of name, description, timeout_s, working_dir and launcher. A second one does no harm."""
+        given = {"timeout" if name == "timeout_s" else name: value for name, value in changes.items()}
+        request = imports.models.ModifyCommandRequest(region_id=self.region_id, command_id=command_id, **given)
+        attempted = f"ModifyCommand {command_id} in {self.region_id}"
+        self._call(attempted, self._client.modify_command_with_options, request, harmless=True)
+
+    def delete_command(self, command_id: str) -> None:
+        """DeleteCommand. A second one finds nothing to delete, and says so as an error."""
+        request = imports.models.DeleteCommandRequest(region_id=self.region_id, command_id=command_id)
+        attempted = f"DeleteCommand {command_id} in {self.region_id}"
+        self._call(attempted, self._client.delete_command_with_options, request, harmless=True)
+
+    def send_file(self, instance_ids: Sequence[str], *, folder: str, name: str, content: bytes, timeout_s: int) -> str:
+        """SendFile once, whatever the network does: a file for its owner alone; returns the invocation's id."""
+        request = imports.models.SendFileRequest(
+            region_id=self.region_id,
+            instance_id=list(instance_ids),
+            target_dir=folder,
+            name=name,
+            content=_base64(content),
+            content_type="Base64",
+            file_mode="0600",
+            timeout=timeout_s,
+            client_token=str(uuid.uuid4()),
+        )
+        attempted = self._attempted("SendFile", instance_ids)
+        body = self._call(attempted, self._client.send_file_with_options, request, harmless=True)
+        return str(body["InvokeId"])
+
+    def describe_send_file_results(self, invoke_id: str) -> dict[str, TaskRow]:
+        """DescribeSendFileResults of one SendFile call: how it went on each instance."""
+        request = imports.models.DescribeSendFileResultsRequest(
+            region_id=self.region_id, invoke_id=invoke_id, max_results=limits.INVOCATIONS_PAGE
+        )
+        body = self._read("DescribeSendFileResults", self._client.describe_send_file_results_with_options, request)
+        for row in rows_of(body, "Invocations", "Invocation"):
+            return {
+                task["InstanceId"]: TaskRow.read(invoke_id, task)
+                for task in rows_of(row, "InvokeInstances", "InvokeInstance")
+            }
+        return {}
 
     def stop_invocation(self, invoke_id: str, instance_ids: Sequence[str]) -> None:
         """StopInvocation on at most ``limits.STOP_INVOCATION_IDS`` instances. A second one does no harm."""

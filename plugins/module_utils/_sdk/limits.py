@@ -60,3 +60,6 @@ SEND_FILE_BYTES = 32 * 1024 // 4 * 3
 
 # "Aborted" means not delivered within one minute (DescribeInvocationResults, InvocationStatus).
 DELIVERY_S = 60
+
+# What ecs_send_file takes: ours, 427 parts at most.
+FILE_BYTES = 10 * 1024 * 1024
