@@ -38,7 +38,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
 	targets unit integration coverage coverage-write documentation docs bench-simulator test-kill test-random \
-	test-faults-sample test-matrix venv venv-dev clean
+	test-sample test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ demo-reset: ## Forget what the demo has patched
 # Two gates at a time; what a gate prints stays together.
 test: venv-dev ## Run all checks and tests
 	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage \
-		documentation test-faults-sample
+		documentation test-sample
 
 lint: ruff mypy imports shell yaml ansible-lint changelog docs-lint ## Run the checks that only read: the next eight
 
@@ -118,7 +118,7 @@ test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; a
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m random_runs --runs $(RUNS) --seed $(SEED)
 
 # One after the other: what is on its way may only be late because of what this is about.
-test-faults-sample: venv-dev ## A sample of both, KILL_SAMPLE=9 and RUNS=24
+test-sample: venv-dev ## A sample of both, KILL_SAMPLE=9 and RUNS=24
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
 	@$(MAKE) --no-print-directory test-random RUNS=24
 

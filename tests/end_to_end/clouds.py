@@ -19,6 +19,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 REGION = "cn-hangzhou"
+# Machines that boot on a loaded machine take their time.
+READY_S = 300
 KEPT = ("PATH", "LANG", "TMPDIR")
 UPDATES = [{"name": "kernel", "from": "1.0", "to": "2.0", "restart": True}]
 
@@ -110,6 +112,14 @@ class Cloud:
         return [line for line in lines if wanted.items() <= line.items()]
 
 
+def _await_ready(process: subprocess.Popen[bytes], ready_file: Path) -> None:
+    end = time.monotonic() + READY_S
+    while not ready_file.exists():
+        assert process.poll() is None, "the simulator ended"
+        assert time.monotonic() < end, f"the simulator is not ready after {READY_S} s"
+        time.sleep(0.05)
+
+
 def start(folder: Path, fleet: dict[str, Any]) -> Cloud:
     """Serve a fleet and wait until it is up."""
     (folder / "fleet.yml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
@@ -124,11 +134,12 @@ def start(folder: Path, fleet: dict[str, Any]) -> Cloud:
             f"--state-dir={folder / 'state'}",
         ]
     )
-    end = time.monotonic() + 60
-    while not ready_file.exists():
-        assert process.poll() is None, "the simulator ended"
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    try:
+        _await_ready(process, ready_file)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
     home = folder / "home"
     home.mkdir()

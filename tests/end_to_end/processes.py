@@ -22,6 +22,17 @@ def host_of(pid: int) -> str:
         return ""
 
 
+def is_below(pid: int, root: int) -> bool:
+    """Whether a process descends from another, sessions and namespaces notwithstanding."""
+    while pid > 1 and pid != root:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return pid == root
+
+
 def descendants(root: int) -> list[int]:
     """All processes below one, those in other sessions and namespaces included."""
     parents: dict[int, int] = {}

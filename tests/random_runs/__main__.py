@@ -8,6 +8,8 @@ import asyncio
 import os
 import sys
 import time
+import traceback
+from contextlib import suppress
 
 from .campaign import Campaign
 from .report import figures, told
@@ -22,10 +24,16 @@ def main() -> int:
     began = time.monotonic()
     campaign = Campaign(range(options.seed, options.seed + options.runs), options.at_once)
     campaign.on_outcome = lambda outcome: print(told(outcome), flush=True)
-    outcomes = asyncio.run(campaign.run())
-    print(figures(outcomes))
+    # Who has seen enough is told what there is so far.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(campaign.run())
+    for seed, error in campaign.broken.items():
+        print(f"=== seed {seed} did not come to an end")
+        print("".join(traceback.format_exception(error)))
+    print(figures(campaign.outcomes))
     print(f"seeds {options.seed} to {options.seed + options.runs - 1}, {time.monotonic() - began:.0f} s")
-    return int(any(outcome.violations for outcome in outcomes) or len(outcomes) < options.runs)
+    kept = all(not outcome.violations for outcome in campaign.outcomes)
+    return 0 if kept and len(campaign.outcomes) == options.runs else 1
 
 
 if __name__ == "__main__":

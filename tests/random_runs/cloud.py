@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from end_to_end import clouds
-from end_to_end.processes import command_of, descendants, host_of
+from end_to_end.processes import command_of, host_of, is_below
 
 from .plan import LEDGER, Plan
 
@@ -77,7 +77,6 @@ class Cloud:
                     self.listeners[instance_id](line)
 
     def stop(self) -> None:
-        assert self._simulator.process.poll() is None, "the simulator ended by itself"
         self._simulator.stop()
         self._log.close()
         self._folder.cleanup()
@@ -111,8 +110,10 @@ class Cloud:
             time.sleep(1)
 
     def _at_work(self, host: str) -> list[int]:
-        ours = [pid for pid in descendants(self._simulator.process.pid) if _is_ours(command_of(pid).split(b"\0"))]
-        return [pid for pid in ours if host_of(pid) == host]
+        pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+        # The cheap questions first: who is to be killed may be gone in a moment.
+        ours = [pid for pid in pids if _is_ours(command_of(pid).split(b"\0")) and host_of(pid) == host]
+        return [pid for pid in ours if is_below(pid, self._simulator.process.pid)]
 
 
 def _is_ours(words: Sequence[bytes]) -> bool:

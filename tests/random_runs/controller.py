@@ -6,6 +6,8 @@ Forked from a process that has imported Alibaba's SDK already: ansible-playbook 
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -20,12 +22,15 @@ from ansible_collections.cloudops.alibaba.plugins.modules import ecs_patch, ecs_
 
 
 def control(job: dict[str, Any], answer: Connection) -> None:
-    """Run a rollout; the answer is its verdicts by host, or None when it was refused before anything was done."""
-    verdicts = None
+    """Run a rollout; the answer is when it ended and its verdicts, none when it was refused at once."""
+    # Who sits at the terminal speaks to the campaign, which ends its controllers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    verdicts: list[dict[str, Any]] = []
     with suppress(CloudError):
         found = _call(ecs_patch_info.core, job, {"batch": 1, "all_instance_ids": {}})
-        verdicts = _call(ecs_patch.core, job, {"preflight": found})["instances"]
-    answer.send(verdicts)
+        verdicts = list(_call(ecs_patch.core, job, {"preflight": found})["instances"].values())
+    with suppress(BrokenPipeError):  # the campaign was ended
+        answer.send((time.time(), verdicts))
     answer.close()
 
 

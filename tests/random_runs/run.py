@@ -18,6 +18,7 @@ from .cloud import Cloud
 from .controller import control
 from .history import History, Verdict, read_history
 from .invariants import Violation, violations
+from .network import Network
 from .plan import Hit, Plan
 
 # The shortest that the collection takes.
@@ -68,6 +69,7 @@ class Run:
     fired: Counter[str] = field(default_factory=Counter)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     started: int = 0
+    _endpoint: str = ""
     _alive: list[_Controller] = field(default_factory=list)
     _hitting: set[asyncio.Task[None]] = field(default_factory=set)
     _passed: Counter[int] = field(default_factory=Counter)
@@ -75,6 +77,8 @@ class Run:
     async def play(self) -> Outcome:
         """The whole run, and what came of it."""
         began = time.monotonic()
+        network = Network(self.cloud.connection["endpoint"], self.plan.losses)
+        self._endpoint = await network.open()
         hosts = self.plan.host_names()
         self.verdicts = {host: [] for host in hosts}
         for number, host in enumerate(hosts):
@@ -89,10 +93,11 @@ class Run:
                 hitting.cancel()
             for controller in self._alive:
                 controller.process.kill()
+            network.close()
         return Outcome(
             self.plan,
             [self._history(host) for host in hosts],
-            self.fired,
+            self.fired + network.fired,
             self.started,
             time.monotonic() - began,
         )
@@ -106,28 +111,23 @@ class Run:
     # --- controllers -------------------------------------------------------------------------------------------
 
     async def _until_all_have_verdicts(self) -> None:
-        waiting = dict.fromkeys(self.plan.run_ids)
-        rival = self.plan.rival != "none"
+        waiting = list(self.plan.run_ids)
+        rivals = [self.plan.run_id] if self.plan.rival == "same run" else []
         for _start in range(MOST_STARTS):
             before = {run_id: self._words(run_id) for run_id in waiting}
-            first, *others = waiting
-            starts = [self._control(first)] + [self._control(run_id, self.plan.rival_delay_s) for run_id in others]
-            if rival and self.plan.rival == "same run":
-                starts.append(self._control(first, self.plan.rival_delay_s))
-            await asyncio.gather(*starts)
-            rival = False
-            waiting = dict.fromkeys(run_id for run_id in waiting if not self._has_end(run_id, before[run_id]))
+            starts = [self._control(waiting[0])]
+            starts += [self._control(run_id, rival=True) for run_id in [*waiting[1:], *rivals]]
+            answered = {run_id for run_id in await asyncio.gather(*starts) if run_id}
+            waiting = [run_id for run_id in waiting if run_id not in answered or not self._ends(run_id, before[run_id])]
+            rivals = []
             if not waiting:
                 return
 
-    def _has_end(self, run_id: str, before: list[tuple[str, str]] | None) -> bool:
+    def _ends(self, run_id: str, before: list[tuple[str, str]]) -> bool:
         """All is well, or asking once more has brought the very same: a step that fails fails again."""
         words = self._words(run_id)
-        if len(words) < self.plan.hosts:
-            return False
-        return all(status == "ok" for status, _info in words) or (
-            words == before and all(status == "failed" for status, _info in words if status != "ok")
-        )
+        bad = {status for status, _failure in words} - {"ok"}
+        return not bad or (words == before and bad == {"failed"})
 
     def _words(self, run_id: str) -> list[tuple[str, str]]:
         """The last verdict on each host, as far as there is one."""
@@ -139,11 +139,11 @@ class Run:
                 words.append(("ok" if last["ok"] else last["status"], last["failure"] or ""))
         return words
 
-    async def _control(self, run_id: str, delay_s: float = 0.0) -> None:
-        """A controller from its start to its end, whoever ends it."""
-        await asyncio.sleep(delay_s)
+    async def _control(self, run_id: str, *, rival: bool = False) -> str | None:
+        """A controller from its start to its end, whoever ends it; its run id, if it gave verdicts."""
+        await asyncio.sleep(self.plan.rival_delay_s if rival else 0)
         answer, theirs = _FORK.Pipe(duplex=False)
-        process = _FORK.Process(target=control, args=(self._job(run_id), theirs), daemon=True)
+        process = _FORK.Process(target=control, args=(self._job(run_id, rival), theirs), daemon=True)
         await asyncio.to_thread(process.start)
         theirs.close()
         controller = _Controller(run_id, process, answer)
@@ -155,23 +155,24 @@ class Run:
             await asyncio.sleep(_LOOK_S)
         self._alive.remove(controller)
         try:
-            verdicts = answer.recv()
-        except EOFError:
-            verdicts = None  # it was killed
-        at = time.time()
+            at, verdicts = answer.recv()
+        except EOFError:  # it was killed
+            at, verdicts = 0.0, []
         await asyncio.to_thread(process.join)
-        for verdict in (verdicts or {}).values():
+        for verdict in verdicts:
             self.verdicts[verdict["name"]].append(Verdict(run_id, at, verdict))
+        return run_id if verdicts else None
 
-    def _job(self, run_id: str) -> dict[str, Any]:
+    def _job(self, run_id: str, rival: bool) -> dict[str, Any]:
         """The options of ecs_patch_info and ecs_patch."""
         return self.cloud.connection | {
+            "endpoint": self._endpoint,
             "instances": [
                 {"instance_id": self.cloud.ids[host], "name": host, "region_id": None}
                 for host in self.plan.host_names()
             ],
             "run_id": run_id,
-            "restart_method": self.plan.method,
+            "restart_method": self.plan.rival_method if rival else self.plan.method,
             "steps": [step.options(run_id) for step in self.plan.steps],
             "restart": self.plan.restart,
             "settle_time": SETTLE_S,

@@ -48,6 +48,10 @@ def test_plans_have_everything() -> None:
     assert {hit.victim for plan in PLANS for hit in plan.hits} == {
         "controller", "keeper", "agent_killed", "agent_offline", "power_loss", "report_lost"
     }  # fmt: skip
+    assert {(loss.action, bool(loss.delay_s)) for plan in PLANS for loss in plan.losses} >= {
+        ("RebootInstances", False), ("RebootInstances", True), ("RunCommand", False)
+    }  # fmt: skip
+    assert {plan.rival_method == plan.method for plan in PLANS if plan.rival == "same run"} == {True, False}
 
 
 def test_a_moment() -> None:

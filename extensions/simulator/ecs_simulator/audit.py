@@ -19,6 +19,7 @@ MachineEvent = Literal[
     "agent_offline",
     "agent_online",
     "report_lost",
+    "file_received",
     "syslog",
     "created",
     "released",

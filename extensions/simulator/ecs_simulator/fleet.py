@@ -35,6 +35,8 @@ class Agent:
 
     version: str = "2.2.3.1065"
     running: bool = True
+    plugins: dict[str, str] = field(default_factory=dict)
+    """Names and versions."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,12 @@ class Settings:
     Invalid, with a code such as BadCronExpression."""
     api_restart_runs_reboot_commands: bool = True
     """Whether NextRebootOnly and EveryReboot also count restarts through the API."""
+    install_agent_s: float = 5.0
+    """How long InstallCloudAssistant takes until the agent runs."""
+    install_agent_needs_restart: bool = False
+    """Whether the agent that InstallCloudAssistant installs runs only from the next start of the instance on."""
+    command_quota: int = 500
+    """How many commands a region keeps; the documentation says 500 to 50,000."""
     maximum_timeout_s: int = 86_400
     """The longest Timeout of a command that the service takes."""
     output_quota_bytes: int = 12_000
@@ -337,8 +345,9 @@ def _agent(reader: Reader) -> Agent:
     default = Agent()
     version = reader.take("version", str, default.version)
     state = reader.choice("state", ("running", "stopped"), "running")
+    plugins = {str(name): str(number) for name, number in reader.take("plugins", dict, {}).items()}
     reader.finish()
-    return Agent(version=version, running=state == "running")
+    return Agent(version=version, running=state == "running", plugins=plugins)
 
 
 def _update(reader: Reader) -> Update:

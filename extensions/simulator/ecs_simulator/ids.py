@@ -33,6 +33,10 @@ class Ids:
     def invocation(self) -> str:
         return "t-hz0" + self._letters(14)
 
+    def file(self) -> str:
+        """The id of a file that is sent to instances."""
+        return "f-hz0" + self._letters(14)
+
     def command(self) -> str:
         return "c-hz0" + self._letters(14)
 

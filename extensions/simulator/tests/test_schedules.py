@@ -241,6 +241,11 @@ async def test_invocations_are_found_by_what_they_are(call: Caller, clock: Manua
     assert await found(invoke_status="Scheduled") == await found(invoke_status="Running") == [period]
     assert await found(invoke_status="Finished") == await found(invoke_status="Success") == [once]
     assert await found(command_type="RunBatScript") == []
+    # TotalCount counts on numbered pages only.
+    numbered = await call("DescribeInvocations", region_id=REGION, page_size=1)
+    by_token = await call("DescribeInvocations", region_id=REGION, max_results=1)
+    assert (numbered["TotalCount"], by_token["TotalCount"]) == (2, 0)
+    assert await found(max_results=1, next_token=by_token["NextToken"]) == [period]
     # With an instance, name and mode do not count.
     assert await found(instance_id=WEB, command_name="now", repeat_mode="Once") == [once, period]
     for action, parameters, code in [

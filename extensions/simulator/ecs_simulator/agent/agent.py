@@ -86,7 +86,7 @@ class Agent:
         self._stopped: set[str] = set()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._witnesses: set[asyncio.Task[None]] = set()
-        self._first_beat = clock.time()
+        self.started = self._first_beat = clock.time()
         self._beat_s = line.heartbeat_s
 
     @property

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DescribeCloudAssistantStatus."""
+"""DescribeCloudAssistantStatus and InstallCloudAssistant."""
 
 from typing import Any
 
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import iso
+from ecs_simulator.cloud.agent_versions import SESSIONS, missing_version
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.host import Host
 
 _MAXIMUM = 50
+_OS_TYPES = ("", "Windows", "Linux", "FreeBSD")
 _OS_NAMES = {"linux": "Linux", "windows": "Windows"}
 
 
@@ -19,12 +21,12 @@ def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dic
     ids = parameters.numbered("InstanceId")
     if len(ids) > _MAXIMUM:
         raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
-    os_type = parameters.text("OSType")
+    os_type = parameters.choice("OSType", _OS_TYPES, "")
     found = [host for host in cloud.hosts_in(region_id, ids=ids) if os_type in ("", _OS_NAMES[host.instance.spec.os])]
     page = read_page(parameters, len(found), maximum=_MAXIMUM)
     # With ids, MaxResults has no effect: all of them are on one page (SDK docstring).
     rows = [_describe(cloud, host) for host in (found if ids else page.cut(found))]
-    return {"InstanceCloudAssistantStatusSet": {"InstanceCloudAssistantStatus": rows}, **page.fields()}
+    return {"InstanceCloudAssistantStatusSet": {"InstanceCloudAssistantStatus": rows}, **page.uncounted_fields()}
 
 
 def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
@@ -40,5 +42,23 @@ def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
         "InvocationCount": len(invocations),
         "LastInvokedTime": iso(invocations[-1].created) if invocations else "",
         "OSType": _OS_NAMES[spec.os],
-        "SupportSessionManager": False,
+        "SupportSessionManager": bool(agent) and not missing_version(spec.os, spec.agent.version, [SESSIONS]),
     }
+
+
+def install_cloud_assistant(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
+    """Where the agent is installed already, nothing happens."""
+    region_id = parameters.required("RegionId")
+    cloud.require_region(region_id)
+    ids = parameters.numbered("InstanceId")
+    if not ids:
+        raise ApiError(400, "MissingParam.InstanceId", "The parameter instanceId is missing or empty.")
+    if len(ids) > _MAXIMUM:
+        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
+    hosts = [cloud.host(region_id, instance_id) for instance_id in ids]
+    found = [host for host in hosts if host]
+    if len(found) < len(hosts):
+        raise ApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")
+    for host in found:
+        host.install_agent()
+    return {}

@@ -1,100 +1,86 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RunCommand and StopInvocation."""
+"""RunCommand, InvokeCommand and StopInvocation."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ecs_simulator.agent.task import Command
 from ecs_simulator.api import command_fields as fields
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.api.run_options import with_run_options
+from ecs_simulator.api.saved_commands import find_saved, keep
 from ecs_simulator.api.targets import read_targets
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.frequency import FrequencyError
-from ecs_simulator.cloud.host import Host
 from ecs_simulator.cloud.invocation import Invocation
-from ecs_simulator.cloud.placeholders import check_passed, parameter_names
+from ecs_simulator.cloud.saved_commands import SavedCommand
 
 _MAXIMUM_STOP_IDS = 50
-_MAXIMUM_TAGS = 20
 
 
 def run_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
-    token = read_client_token(parameters)
-    return cloud.once(caller, token, parameters.as_dict(), lambda: _run(cloud, parameters))
+    return once(cloud, parameters, caller, lambda: _run(cloud, parameters))
 
 
-def read_client_token(parameters: Parameters) -> str:
+def invoke_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
+    return once(cloud, parameters, caller, lambda: _invoke(cloud, parameters))
+
+
+def once(cloud: Cloud, parameters: Parameters, caller: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do what a request asks for, or answer as before when its ClientToken has been used for the same."""
     token = parameters.text("ClientToken")
     if len(token) > 64 or not token.isascii():
         raise ApiError(400, "InvalidClientToken.Malformed", "The specified parameter clientToken is not valid.")
-    return token
+    return cloud.once(caller, token, parameters.as_dict(), act)
 
 
 def _run(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     region_id = parameters.required("RegionId")
     cloud.require_region(region_id)
-    command = _read_command(cloud, parameters)
+    command = fields.read_definition(cloud, parameters)
+    kept = parameters.flag("KeepCommand")
+    maximum_bytes = fields.MAXIMUM_KEPT_CONTENT_BYTES if kept else fields.MAXIMUM_CONTENT_BYTES
+    to_run = with_run_options(parameters, command, maximum_bytes)
+    if kept:
+        cloud.saved_commands.require_room(region_id)
+    invocation = _start(cloud, parameters, region_id, to_run)
+    if kept:
+        keep(cloud, parameters, SavedCommand(command, region_id, cloud.clock.time(), invoke_times=1))
+    return {"CommandId": command.id, "InvokeId": invocation.id}
+
+
+def _invoke(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
+    """What the request says of the command counts for this run only."""
+    saved = find_saved(cloud, parameters)
+    command = replace(
+        saved.command,
+        timeout_s=fields.read_timeout(cloud, parameters, saved.command.timeout_s),
+        working_dir=fields.read_working_dir(parameters, saved.command.working_dir),
+        launcher=fields.read_launcher(parameters, saved.command.launcher),
+    )
+    to_run = with_run_options(parameters, command, fields.MAXIMUM_CONTENT_BYTES)
+    invocation = _start(cloud, parameters, saved.region_id, to_run)
+    saved.invoke_times += 1
+    return {"InvokeId": invocation.id}
+
+
+def _start(cloud: Cloud, parameters: Parameters, region_id: str, command: Command) -> Invocation:
     hosts = read_targets(cloud, parameters, region_id, fields.COMMAND_OS[command.type])
-    return {"CommandId": command.id, "InvokeId": start(cloud, parameters, region_id, command, hosts).id}
-
-
-def start(cloud: Cloud, parameters: Parameters, region_id: str, command: Command, hosts: list[Host]) -> Invocation:
-    """Let the hosts have a command, as RunCommand and InvokeCommand do."""
+    tags = fields.read_tags(parameters)
     try:
-        return cloud.run(region_id, command, hosts, read_tags(parameters), parameters.text("ResourceGroupId"))
+        return cloud.run(region_id, command, hosts, tags, parameters.text("ResourceGroupId"))
     except FrequencyError as error:
         raise ApiError(400, "InvalidParam.Frequency", f"The specified frequency is invalid. {error}") from None
 
 
-def read_tags(parameters: Parameters) -> dict[str, str]:
-    tags = parameters.tags()
-    if len(tags) > _MAXIMUM_TAGS:
-        raise ApiError(400, "NumberExceed.Tags", "The maximum number of Tags is exceeded.")
-    return tags
-
-
-def _read_command(cloud: Cloud, parameters: Parameters) -> Command:
-    command_type = fields.read_type(parameters)
-    if parameters.text("OssOutputDelivery"):
-        raise ApiError(403, "Operation.Forbidden", "The simulator has no object storage to deliver outputs to.")
-    repeat, frequency = fields.read_repeat(parameters)
-    content = fields.read_content(parameters)
-    enabled = parameters.flag("EnableParameter")
-    passed = fields.read_passed(parameters)
-    if enabled:
-        check_passed(parameter_names(content), passed)
-    elif passed:
-        raise ApiError(
-            400,
-            "Parameter.Disabled",
-            "Parameters cannot be passed in when the command customization function is disabled.",
-        )
-    fields.check_content_size(content, passed, fields.MAXIMUM_CONTENT_BYTES)
-    username = fields.read_username(parameters)
-    container_id, container_name = fields.read_container(parameters)
-    return Command(
-        id=cloud.ids.command(),
-        type=command_type,
-        content=content,
-        timeout_s=fields.read_timeout(parameters, maximum_s=cloud.fleet.settings.maximum_timeout_s),
-        name=fields.read_name(parameters),
-        description=fields.read_description(parameters),
-        working_dir=fields.read_working_dir(parameters),
-        username=username,
-        windows_password_name=fields.read_windows_password_name(parameters, command_type, username),
-        termination_mode=fields.read_termination_mode(parameters),
-        launcher=fields.read_launcher(parameters),
-        container_id=container_id,
-        container_name=container_name,
-        enable_parameter=enabled,
-        parameters=passed,
-        repeat=repeat,
-        frequency=frequency,
-    )
-
-
 def stop_invocation(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    invocation = find_invocation(cloud, parameters, parameters.required("InvokeId"))
+    region_id, invoke_id = parameters.required("RegionId"), parameters.required("InvokeId")
+    cloud.require_region(region_id)
+    invocation = cloud.invocations.get(invoke_id)
+    if invocation is None or invocation.region_id != region_id:
+        raise ApiError(404, "InvalidInvokeId.NotFound", "The specified InvokeId does not exist.")
     ids = parameters.numbered("InstanceId")
     if len(ids) > _MAXIMUM_STOP_IDS:
         raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
@@ -103,13 +89,3 @@ def stop_invocation(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
             raise ApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")
     cloud.stop(invocation, ids)
     return {}
-
-
-def find_invocation(cloud: Cloud, parameters: Parameters, invoke_id: str) -> Invocation:
-    """The invocation of a region; raises the API's error when there is none."""
-    region_id = parameters.required("RegionId")
-    cloud.require_region(region_id)
-    invocation = cloud.invocations.get(invoke_id)
-    if invocation is None or invocation.region_id != region_id:
-        raise ApiError(404, "InvalidInvokeId.NotFound", "The specified InvokeId does not exist.")
-    return invocation

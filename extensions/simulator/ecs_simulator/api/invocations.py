@@ -27,7 +27,7 @@ def describe_invocations(cloud: Cloud, parameters: Parameters) -> dict[str, Any]
     rows = [
         invocation_row(invocation, instance_id, plain=plain, with_output=with_output) for invocation in page.cut(found)
     ]
-    return {"Invocations": {"Invocation": rows}, **page.fields()}
+    return {"Invocations": {"Invocation": rows}, **page.uncounted_fields()}
 
 
 def describe_invocation_results(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def describe_invocation_results(cloud: Cloud, parameters: Parameters) -> dict[st
     ]
     page = read_page(parameters, len(results), maximum=_MAXIMUM_PAGE)
     rows = [result_row(result, plain=plain) for result in page.cut(results)]
-    return {"Invocation": {"InvocationResults": {"InvocationResult": rows}, **page.fields()}}
+    return {"Invocation": {"InvocationResults": {"InvocationResult": rows}, **page.uncounted_fields()}}
 
 
 def wants_plain_text(parameters: Parameters) -> bool:

@@ -37,6 +37,11 @@ class Page:
             "NextToken": _token(end) if end < self.total else "",
         }
 
+    def uncounted_fields(self) -> dict[str, Any]:
+        """The fields of an answer whose TotalCount is meaningless with NextToken (SDK docstrings): 0, so that nobody
+        comes to rely on it."""
+        return self.fields() | ({"TotalCount": 0} if self.by_token else {})
+
 
 def read_page(
     parameters: Parameters, total: int, *, maximum: int, minimum: int = 1, default: int = DEFAULT_PAGE

@@ -5,6 +5,7 @@ Agents for Windows are numbered 2.1.x where those for Linux are 2.2.x.
 """
 
 _BUILDS = {"linux": "2.2.3", "windows": "2.1.3"}
+SESSIONS = 256
 SCHEDULES = 282
 IDS = 309
 NAMES = 344

@@ -12,15 +12,18 @@ from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.activations import Activation
+from ecs_simulator.cloud.assistant_settings import AssistantSettings
 from ecs_simulator.cloud.callers import Callers
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.events import SystemEvents
+from ecs_simulator.cloud.files import Files
 from ecs_simulator.cloud.for_agent import Refusal, for_agent
 from ecs_simulator.cloud.host import Fetch, Host
 from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.cloud.reported import invalid_code
+from ecs_simulator.cloud.saved_commands import SavedCommands
 from ecs_simulator.cloud.schedules import Schedules
 from ecs_simulator.fleet import Fleet, InstanceSpec
 from ecs_simulator.ids import Ids
@@ -58,6 +61,9 @@ class Cloud:
         self._numbers = itertools.count()
         self._make_machine = make_machine
         self.faults = Injection(self.hosts, audit, self.release)
+        self.files = Files(clock, audit, fleet.settings, self.hosts, self._later)
+        self.assistant_settings = AssistantSettings()
+        self.saved_commands = SavedCommands(fleet.settings.command_quota)
         self.schedules = Schedules(clock, fleet.settings, self.hosts, self.invocations)
         self.events = SystemEvents(self)
         for spec in fleet.instances:
@@ -93,6 +99,7 @@ class Cloud:
             for task in self._open_tasks(host):
                 self._finish(task, "Error", error_code, "the instance is gone")
             self.schedules.released(host.instance.id)
+            self.files.released(host.instance.id)
             self.events.released(host.instance.id)
             leaving = asyncio.ensure_future(host.discard())
             self._leaving.add(leaving)
@@ -245,6 +252,7 @@ class Cloud:
 
     def _fetch(self, host: Host, reason: Fetch) -> None:
         """Hand out what waits, and what an earlier agent left unfinished; after a boot that was interrupted."""
+        self.files.fetch(host)
         for task in self._open_tasks(host):
             if task.status == "Pending":
                 self._deliver(host, task)

@@ -80,7 +80,7 @@ def _at(text: str) -> Frequency:
     match = _AT.fullmatch(text)
     if not match:
         raise FrequencyError("InvalidAtExpression", "The At expression is not of the form at(yyyy-MM-dd HH:mm:ss UTC).")
-    zone = _zone(match[2] or "UTC")
+    zone = time_zone(match[2] or "UTC")
     try:
         moment = datetime.fromisoformat(match[1]).replace(tzinfo=zone).timestamp()
     except (ValueError, OverflowError):
@@ -99,7 +99,7 @@ def _cron(text: str, created: float, timeout_s: int) -> Frequency:
     fields = text.split()
     zone: tzinfo = UTC
     if len(fields) == 8 or (len(fields) == 7 and not _YEAR.fullmatch(fields[6])):
-        zone = _zone(fields.pop())
+        zone = time_zone(fields.pop())
         needs_new_agent = True
     else:
         needs_new_agent = len(fields) == 7
@@ -140,7 +140,7 @@ def _shortest_pause(next_after: Schedule, created: float) -> float:
     return shortest
 
 
-def _zone(name: str) -> tzinfo:
+def time_zone(name: str) -> tzinfo:
     """Full names, offsets such as GMT+8:00 without a zero before the hour, and UTC."""
     if name == "UTC":
         return UTC

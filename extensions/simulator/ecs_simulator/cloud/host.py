@@ -127,6 +127,13 @@ class Host:
         self._asked = replace(self._asked or ordinary, cause="power_loss")
         await _until_gone(self.machine.cut_power())
 
+    def install_agent(self) -> None:
+        """InstallCloudAssistant: from now on the instance has an agent, and soon or at its next start it runs."""
+        if not self._agent_wanted:
+            self._agent_wanted = True
+            if self.up and not self._settings.install_agent_needs_restart:
+                self._reviving = asyncio.ensure_future(self._revive(self._settings.install_agent_s, Fetch.COLD_START))
+
     def kill_agent(self, seconds: float | None = None) -> None:
         """SIGKILL to the agent: its scripts live on, and its service starts it again after a while."""
         self._end_agent()
@@ -187,9 +194,9 @@ class Host:
             self._audit.machine(self.instance.id, "agent_down")
             self.on_agent_down(self)
 
-    async def _revive(self, seconds: float) -> None:
+    async def _revive(self, seconds: float, reason: Fetch = Fetch.START) -> None:
         await self._clock.sleep(seconds)
-        self._start_agent(Fetch.START)
+        self._start_agent(reason)
 
     async def _reconnect(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

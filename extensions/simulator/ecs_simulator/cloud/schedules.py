@@ -122,7 +122,7 @@ class Schedules:
             host = self._hosts.get(instance_id)
             if host and host.agent and not host.agent.has(invocation.id):
                 host.agent.deliver(self._new_run(invocation, instance_id))
-            due = frequency.next_after(due)
+            due = frequency.next_after(max(due, self._clock.time()))
         # The schedule has ended: what counts is how the last run ends.
         del invocation.standing[instance_id]
 

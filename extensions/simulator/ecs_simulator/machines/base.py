@@ -76,6 +76,21 @@ class Script:
     """A file that is there from an earlier run is run again as it is."""
 
 
+@dataclass(frozen=True)
+class SentFile:
+    """A file as the agent has received it."""
+
+    folder: str
+    path: str
+    """``folder`` and the file's name, which may lead out of it."""
+    content: bytes
+    mode: int
+    owner: str
+    """Nobody changes the owner of a file when this and ``group`` are empty; of one alone the other is root."""
+    group: str
+    overwrite: bool
+
+
 class Process(Protocol):
     """A script that runs on a machine."""
 
@@ -144,6 +159,14 @@ class Machine(ABC):
     @abstractmethod
     async def run(self, command: str) -> None:
         """Run a shell command line and do not wait for its end, as the agent does for ``shutdown -r now``."""
+
+    @abstractmethod
+    async def receive(self, file: SentFile) -> str:
+        """Write a file as the agent does; returns what went wrong in the agent's word, empty when nothing did.
+
+        CreateDirFailed, FileExist, FileCreateFail, FileGroupNotExist, FileOwnerNotExist, Chown or Chmod; raises
+        :class:`MachineGone` when the machine is down.
+        """
 
     @abstractmethod
     async def fill_disk(self, *, full: bool) -> None:

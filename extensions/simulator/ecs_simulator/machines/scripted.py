@@ -6,6 +6,7 @@ For Windows instances, and where namespaces are not to be had.
 
 import asyncio
 import contextlib
+import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Answer, InstanceSpec
 from ecs_simulator.machines import base
 from ecs_simulator.machines.answers import Boot, answer_to, fill
-from ecs_simulator.machines.base import MachineGone, NoSpace, PowerAction, Script, ScriptExists
+from ecs_simulator.machines.base import MachineGone, NoSpace, PowerAction, Script, ScriptExists, SentFile
+
+_USERS = ("", "root", "nobody")
 
 
 class ScriptedProcess:
@@ -74,9 +77,13 @@ class ScriptedMachine(base.Machine):
         self._spec = spec
         self._given: dict[int, int] = {}
         """How often each answer was given."""
+        self._os = spec.os
         self._clock = clock
         self._up = False
         self._seen: set[str] = set()
+        self.files: dict[str, SentFile] = {}
+        """What was sent to it, by path."""
+        self._folders = {"/", "/root", "/tmp"}  # noqa: S108  on the machine
         self._processes: dict[ScriptedProcess, None] = {}
         self._full = False
 
@@ -114,6 +121,20 @@ class ScriptedMachine(base.Machine):
         if command.startswith("shutdown"):
             restart = " -r " in command or " -f -r " in command
             self._go_down(PowerAction.RESTART if restart else PowerAction.POWER_OFF)
+
+    async def receive(self, file: SentFile) -> str:
+        if not self._up:
+            raise MachineGone("the machine is down")
+        self._folders.add(posixpath.normpath(file.folder))
+        path = posixpath.normpath(file.path)
+        if path in self.files and not file.overwrite:
+            return "FileExist"
+        if self._full or path in self._folders or posixpath.dirname(path) not in self._folders:
+            return "FileCreateFail"
+        self.files[path] = file
+        if self._os == "linux" and file.group not in _USERS:
+            return "FileGroupNotExist"
+        return "FileOwnerNotExist" if self._os == "linux" and file.owner not in _USERS else ""
 
     async def fill_disk(self, *, full: bool) -> None:
         self._full = full

@@ -30,8 +30,10 @@ from ecs_simulator.machines.base import (
     PowerAction,
     Script,
     ScriptExists,
+    SentFile,
 )
 from ecs_simulator.machines.namespace import supervisor
+from ecs_simulator.machines.namespace.files import problem, receive_command
 from ecs_simulator.machines.namespace.stand_ins import CLOCK_SKEW, WITHOUT, stand_ins
 from ecs_simulator.machines.namespace.tree import make_tree
 
@@ -213,6 +215,15 @@ class NamespaceMachine(base.Machine):
         self._skew_s = skew_s
         with contextlib.suppress(MachineGone):
             await self._write(*os.path.split(CLOCK_SKEW), b"%d\n" % skew_s, replace=True)
+
+    async def receive(self, file: SentFile) -> str:
+        process = self._spawn(receive_command(file))
+        try:
+            return problem(await process.wait())
+        except CannotStart:  # what no program can be told, such as a name with a NUL
+            return "FileCreateFail"
+        finally:
+            await process.drain()
 
     async def shut_down(self, action: PowerAction) -> None:
         self.send({"op": "down", "restart": action is PowerAction.RESTART})
