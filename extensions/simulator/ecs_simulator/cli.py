@@ -15,7 +15,8 @@ from typing import Any
 
 from ecs_simulator import __version__
 from ecs_simulator.errors import FleetError, SimulatorError
-from ecs_simulator.fleet import CLOCKS, MACHINE_KINDS, MAXIMUM_SPEED, Fleet, load_fleet
+from ecs_simulator.fleet import CLOCKS, MAXIMUM_SPEED, Fleet, load_fleet
+from ecs_simulator.fleet_instances import MACHINE_KINDS
 from ecs_simulator.inventory import inventory
 from ecs_simulator.signals import StopSignals, cancel_on_stop_signal
 from ecs_simulator.simulator import Endpoint, Simulator

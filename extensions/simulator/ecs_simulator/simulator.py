@@ -10,7 +10,8 @@ from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock, FastClock, ManualClock, RealClock
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.errors import SimulatorError
-from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.fleet import Fleet
+from ecs_simulator.fleet_instances import InstanceSpec
 from ecs_simulator.gateway.known_actions import check_fleet
 from ecs_simulator.gateway.server import Gateway
 from ecs_simulator.ids import Ids

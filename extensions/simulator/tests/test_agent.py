@@ -9,7 +9,8 @@ from ecs_simulator.agent.agent import POWER_COMMANDS, Agent
 from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.task import Command, Task
 from ecs_simulator.clock import ManualClock
-from ecs_simulator.fleet import Answer, InstanceSpec, Settings
+from ecs_simulator.fleet_instances import Answer, InstanceSpec
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import PowerAction, Script
 from ecs_simulator.machines.scripted import ScriptedMachine, ScriptedProcess
 

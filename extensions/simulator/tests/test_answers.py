@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from ecs_simulator.errors import FleetError
-from ecs_simulator.fleet import Answer
+from ecs_simulator.fleet_instances import Answer
 from ecs_simulator.machines.answers import Boot, answer_to, fill
 from simulator_helpers import REGION, Caller, make_fleet, serving
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from ecs_simulator.fleet import InstanceSpec, Settings, Update
+from ecs_simulator.fleet_instances import InstanceSpec, Update
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import MachineGone, PowerAction, Script, ScriptExists
 from ecs_simulator.machines.namespace.machine import NamespaceMachine
 from simulator_helpers import REGION, make_fleet, serving, until

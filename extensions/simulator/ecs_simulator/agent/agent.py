@@ -18,7 +18,7 @@ from ecs_simulator.agent.line import Line
 from ecs_simulator.agent.output import REPORT_INTERVAL_S, OutputBudget
 from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.clock import Clock
-from ecs_simulator.fleet import Settings
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script
 
 WORKERS = 10

@@ -10,7 +10,7 @@ from ecs_simulator.api.sequential_names import sequential_names
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError, invalid, missing
 from ecs_simulator.cloud.host import Host
-from ecs_simulator.fleet import InstanceSpec
+from ecs_simulator.fleet_instances import InstanceSpec
 
 _MAXIMUM = 100
 _MAXIMUM_TAGS = 20

@@ -25,7 +25,8 @@ from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.cloud.reported import invalid_code
 from ecs_simulator.cloud.saved_commands import SavedCommands
 from ecs_simulator.cloud.schedules import Schedules
-from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.fleet import Fleet
+from ecs_simulator.fleet_instances import InstanceSpec
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
 

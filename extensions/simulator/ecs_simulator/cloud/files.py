@@ -15,7 +15,7 @@ from typing import Any
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.host import Host
-from ecs_simulator.fleet import Settings
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import MachineGone, SentFile
 
 # The agent's word → what the service makes of it, the code and the text being those of DescribeSendFileResults.

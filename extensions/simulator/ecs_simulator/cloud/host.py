@@ -14,7 +14,7 @@ from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.agent_versions import EXIT_CODES, missing_version
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.next_boot import NextBoot
-from ecs_simulator.fleet import Settings
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine, MachineGone, PowerAction
 

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 from ecs_simulator.cloud.invocation import Invocation
-from ecs_simulator.fleet import InstanceSpec
+from ecs_simulator.fleet_instances import InstanceSpec
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ecs_simulator.cloud.for_agent import Refusal
 from ecs_simulator.cloud.frequency import Frequency, FrequencyError, parse_frequency
 from ecs_simulator.cloud.host import Host
 from ecs_simulator.cloud.invocation import Invocation
-from ecs_simulator.fleet import Settings
+from ecs_simulator.fleet_settings import Settings
 
 
 class Schedules:

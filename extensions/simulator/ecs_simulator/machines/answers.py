@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ecs_simulator.fleet import Answer
+from ecs_simulator.fleet_instances import Answer
 
 # What is longer does more than ask.
 _PROBE_CHARACTERS = 1024

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecs_simulator.clock import Clock
-from ecs_simulator.fleet import Answer, InstanceSpec
+from ecs_simulator.fleet_instances import Answer, InstanceSpec
 from ecs_simulator.machines import base
 from ecs_simulator.machines.answers import Boot, answer_to, fill
 from ecs_simulator.machines.base import MachineGone, NoSpace, PowerAction, Script, ScriptExists, SentFile

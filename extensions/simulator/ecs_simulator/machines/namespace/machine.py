@@ -18,7 +18,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecs_simulator.fleet import InstanceSpec, Settings
+from ecs_simulator.fleet_instances import InstanceSpec
+from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines import base
 from ecs_simulator.machines.base import (
     CannotStart,

@@ -3,7 +3,7 @@
 
 from importlib import resources
 
-from ecs_simulator.fleet import InstanceSpec
+from ecs_simulator.fleet_instances import InstanceSpec
 
 _UPDATES = "/var/lib/updates"
 _PACKAGE_MANAGER = tuple(f"/usr/local/bin/{name}" for name in ("dnf", "needs-restarting"))

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from ecs_simulator.fleet import InstanceSpec
+from ecs_simulator.fleet_instances import InstanceSpec
 from ecs_simulator.machines.namespace.supervisor import NOBODY
 
 _FOLDERS = {
