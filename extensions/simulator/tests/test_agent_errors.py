@@ -5,7 +5,7 @@ import errno
 
 import pytest
 from ecs_simulator.agent.errors import Failed, Invalid, errno_phrase, explain
-from ecs_simulator.cloud.reported import invalid_code
+from ecs_simulator.cloud.invalid_codes import invalid_code
 from ecs_simulator.machines.base import CannotStart, MachineError, NoHome, NoSuchFolder, NoSuchUser, ScriptExists
 from ecs_simulator.machines.namespace.supervisor import look_up
 from hypothesis import given

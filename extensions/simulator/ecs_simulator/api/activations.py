@@ -4,7 +4,7 @@
 import re
 from typing import Any
 
-from ecs_simulator.api.lifecycle import read_client_token
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import iso
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{1,49}")
 
 
 def create_activation(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
-    return cloud.once(caller, read_client_token(parameters), parameters.as_dict(), lambda: _create(cloud, parameters))
+    return once(cloud, parameters, caller, lambda: _create(cloud, parameters))
 
 
 def describe_activations(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """RunCommand, InvokeCommand and StopInvocation."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ecs_simulator.agent.task import Command
 from ecs_simulator.api import command_fields as fields
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.api.run_options import with_run_options
 from ecs_simulator.api.saved_commands import find_saved, keep
@@ -26,14 +26,6 @@ def run_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, 
 
 def invoke_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
     return once(cloud, parameters, caller, lambda: _invoke(cloud, parameters))
-
-
-def once(cloud: Cloud, parameters: Parameters, caller: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do what a request asks for, or answer as before when its ClientToken has been used for the same."""
-    token = parameters.text("ClientToken")
-    if len(token) > 64 or not token.isascii():
-        raise ApiError(400, "InvalidClientToken.Malformed", "The specified parameter clientToken is not valid.")
-    return cloud.once(caller, token, parameters.as_dict(), act)
 
 
 def _run(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
@@ -70,7 +62,7 @@ def _start(cloud: Cloud, parameters: Parameters, region_id: str, command: Comman
     hosts = read_targets(cloud, parameters, region_id, fields.COMMAND_OS[command.type])
     tags = fields.read_tags(parameters)
     try:
-        return cloud.run(region_id, command, hosts, tags, parameters.text("ResourceGroupId"))
+        return cloud.commands.run(region_id, command, hosts, tags, parameters.text("ResourceGroupId"))
     except FrequencyError as error:
         raise ApiError(400, "InvalidParam.Frequency", f"The specified frequency is invalid. {error}") from None
 
@@ -78,7 +70,7 @@ def _start(cloud: Cloud, parameters: Parameters, region_id: str, command: Comman
 def stop_invocation(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     region_id, invoke_id = parameters.required("RegionId"), parameters.required("InvokeId")
     cloud.require_region(region_id)
-    invocation = cloud.invocations.get(invoke_id)
+    invocation = cloud.commands.invocations.get(invoke_id)
     if invocation is None or invocation.region_id != region_id:
         raise ApiError(404, "InvalidInvokeId.NotFound", "The specified InvokeId does not exist.")
     ids = parameters.numbered("InstanceId")
@@ -87,5 +79,5 @@ def stop_invocation(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     for instance_id in ids:
         if instance_id not in invocation.tasks:
             raise ApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")
-    cloud.stop(invocation, ids)
+    cloud.commands.stop(invocation, ids)
     return {}

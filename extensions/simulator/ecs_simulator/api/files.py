@@ -6,8 +6,8 @@ import binascii
 import re
 from typing import Any
 
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.command_fields import read_tags
-from ecs_simulator.api.commands import once
 from ecs_simulator.api.invocation_rows import tag_fields
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters

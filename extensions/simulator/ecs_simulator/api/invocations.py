@@ -74,11 +74,11 @@ def _matching(cloud: Cloud, parameters: Parameters) -> list[Invocation]:
 
 def _candidates(cloud: Cloud, invoke_id: str, instance_id: str) -> Iterable[Invocation]:
     if invoke_id:
-        invocation = cloud.invocations.get(invoke_id)
+        invocation = cloud.commands.invocations.get(invoke_id)
         return [invocation] if invocation else []
     host = cloud.hosts.get(instance_id)
     # Commands are there for longer than an instance that was released.
-    return reversed(host.instance.invocations if host else cloud.invocations.values())
+    return reversed(host.instance.invocations if host else cloud.commands.invocations.values())
 
 
 def _wanted_of_the_whole(parameters: Parameters) -> Callable[[Invocation], bool]:
@@ -105,7 +105,7 @@ def _wanted_of_the_whole(parameters: Parameters) -> Callable[[Invocation], bool]
 
 
 def _require_repeating(cloud: Cloud, parameters: Parameters) -> None:
-    invocation = cloud.invocations.get(parameters.required("InvokeId"))
+    invocation = cloud.commands.invocations.get(parameters.required("InvokeId"))
     if invocation and invocation.command.repeat not in REPEATING:
         raise invalid("IncludeHistory", "needs the InvokeId of a command with RepeatMode Period or EveryReboot")
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.api.sequential_names import sequential_names
 from ecs_simulator.cloud.cloud import Cloud
@@ -23,7 +24,7 @@ _RELEASABLE = {False: ("Stopped",), True: ("Stopped", "Running")}
 
 
 def run_instances(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
-    return cloud.once(caller, read_client_token(parameters), parameters.as_dict(), lambda: _run(cloud, parameters))
+    return once(cloud, parameters, caller, lambda: _run(cloud, parameters))
 
 
 def delete_instances(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
@@ -37,18 +38,11 @@ def delete_instances(cloud: Cloud, parameters: Parameters, caller: str) -> dict[
             raise invalid("InstanceId", f"may hold at most {_MAXIMUM} ids")
         return _release(cloud, parameters, [cloud.host(region_id, id_) for id_ in ids], "DRYRUN.SUCCESS")
 
-    return cloud.once(caller, read_client_token(parameters), parameters.as_dict(), delete)
+    return once(cloud, parameters, caller, delete)
 
 
 def delete_instance(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     return _release(cloud, parameters, [cloud.hosts.get(parameters.required("InstanceId"))], "DryRunOperation")
-
-
-def read_client_token(parameters: Parameters) -> str:
-    token = parameters.text("ClientToken")
-    if len(token) > 64 or not token.isascii():
-        raise ApiError(400, "InvalidClientToken.Malformed", "The specified parameter clientToken is not valid.")
-    return token
 
 
 def _run(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 import re
 from typing import Any
 
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.instances import wildcard
-from ecs_simulator.api.lifecycle import read_client_token
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import iso
@@ -63,7 +63,7 @@ def deregister_managed_instance(cloud: Cloud, parameters: Parameters, caller: st
         cloud.release(host, "InstanceDeregistered")
         return answer
 
-    return cloud.once(caller, read_client_token(parameters), parameters.as_dict(), deregister)
+    return once(cloud, parameters, caller, deregister)
 
 
 def _find(cloud: Cloud, parameters: Parameters) -> Host:

@@ -31,7 +31,7 @@ def _activations(cloud: Cloud, region_id: str) -> Tagged:
 
 
 def _invocations(cloud: Cloud, region_id: str) -> Tagged:
-    return {item.id: item.tags for item in cloud.invocations.values() if item.region_id == region_id}
+    return {item.id: item.tags for item in cloud.commands.invocations.values() if item.region_id == region_id}
 
 
 # Of the types that the service knows, those of which the simulator has any.

@@ -6,12 +6,12 @@ does not (SDK docstring of CreateSimulatedSystemEvents, and Alibaba's page about
 (``…Failure``) begins as Executing.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecs_simulator.cloud.instance import Instance
+from ecs_simulator.cloud.later import Later
 from ecs_simulator.machines.base import PowerAction
 
 if TYPE_CHECKING:
@@ -47,11 +47,10 @@ class SystemEvents:
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
         self._events: dict[str, SystemEvent] = {}
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._later = Later()
 
     def close(self) -> None:
-        for waiting in self._waiting:
-            waiting.cancel()
+        self._later.cancel()
 
     def in_region(self, region_id: str) -> list[SystemEvent]:
         return [event for event in self._events.values() if event.region_id == region_id]
@@ -76,7 +75,7 @@ class SystemEvents:
     def accept(self, event: SystemEvent) -> None:
         """AcceptInquiredSystemEvent: what the event asked for may be done."""
         self._change(event, "Executing")
-        self._later(event, self._cloud.fleet.settings.accepted_event_s)
+        self._later.start(self._execute(event, self._cloud.fleet.settings.accepted_event_s))
 
     def restarted(self, instance_id: str) -> None:
         """The API restarts an instance."""
@@ -105,7 +104,7 @@ class SystemEvents:
         self._events[event.id] = event
         self._change(event, status)
         if status in ("Scheduled", "Executing"):
-            self._later(event, not_before - now)
+            self._later.start(self._execute(event, not_before - now))
         return event
 
     def _change(self, event: SystemEvent, status: str) -> None:
@@ -115,11 +114,6 @@ class SystemEvents:
         self._cloud.audit.machine(
             event.instance_id, "system_event", event_id=event.id, type=event.type, status=event.status
         )
-
-    def _later(self, event: SystemEvent, seconds: float) -> None:
-        waiting = asyncio.ensure_future(self._execute(event, seconds))
-        self._waiting.add(waiting)
-        waiting.add_done_callback(self._waiting.discard)
 
     async def _execute(self, event: SystemEvent, seconds: float) -> None:
         await self._cloud.clock.sleep(seconds)

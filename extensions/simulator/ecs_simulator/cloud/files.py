@@ -8,13 +8,13 @@ value, so that the service never hears of it.
 
 import asyncio
 import posixpath
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
 from ecs_simulator.cloud.host import Host
+from ecs_simulator.cloud.later import Later
 from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import MachineGone, SentFile
 
@@ -92,7 +92,7 @@ class Files:
         audit: Audit,
         settings: Settings,
         hosts: Mapping[str, Host],
-        later: Callable[[Coroutine[Any, Any, None]], None],
+        later: Later,
     ) -> None:
         self._clock = clock
         self._audit = audit
@@ -110,16 +110,16 @@ class Files:
                 text = "the instance is not running when create task"
                 self._finish(delivery, "Aborted", "InstanceNotRunning", text)
             elif host.online:
-                self._later(self._deliver(sent, delivery, host))
+                self._later.start(self._deliver(sent, delivery, host))
             else:
-                self._later(self._abort_undelivered(delivery))
+                self._later.start(self._abort_undelivered(delivery))
 
     def fetch(self, host: Host) -> None:
         """An agent asks for what waits for it."""
         for sent in self.sent.values():
             delivery = sent.deliveries.get(host.instance.id)
             if delivery and delivery.status == "Pending":
-                self._later(self._deliver(sent, delivery, host))
+                self._later.start(self._deliver(sent, delivery, host))
 
     def released(self, instance_id: str) -> None:
         """An instance is gone, and nothing is heard of what it has not said."""

@@ -4,7 +4,6 @@
 Those of requests wait in the same queue, for the gateway.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from ecs_simulator.audit import Audit
 from ecs_simulator.cloud.faults import Faults
 from ecs_simulator.cloud.host import Host
+from ecs_simulator.cloud.later import Later
 from ecs_simulator.fleet_faults import AnyFault, Fault
 from ecs_simulator.fleet_request_faults import RequestFault
 
@@ -31,7 +31,7 @@ class Injection:
         self._release = release
         self._audit = audit
         self.queue = Faults()
-        self._firing: set[asyncio.Task[None]] = set()
+        self._firing = Later()
 
     async def start(self, faults: Iterable[AnyFault]) -> None:
         """Begin to listen; what happened before sets nothing off."""
@@ -42,8 +42,7 @@ class Injection:
 
     def close(self) -> None:
         self._audit.on_machine = lambda instance_id, event, text: None
-        for firing in self._firing:
-            firing.cancel()
+        self._firing.cancel()
 
     async def add(self, fault: AnyFault) -> int | None:
         """Let a fault happen: now, in which case it has happened on return, or when it is due; then it has a number.
@@ -58,9 +57,7 @@ class Injection:
     def _happened(self, instance_id: str, event: str, text: str) -> None:
         for fault in self.queue.due(instance_id, event, text):
             # Not in the middle of what set it off.
-            firing = asyncio.ensure_future(self._fire_if_possible(fault))
-            self._firing.add(firing)
-            firing.add_done_callback(self._firing.discard)
+            self._firing.start(self._fire_if_possible(fault))
 
     async def _fire_if_possible(self, fault: Fault) -> None:
         with contextlib.suppress(FaultRefused):
