@@ -29,6 +29,7 @@ _FOREIGN = (
     "http_proxy",
     "HTTP_PROXY",
 )
+_FOREIGN_TO_HTTPS = ("https_proxy", "HTTPS_PROXY")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
     common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
+    common.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate made for this start")
     time = common.add_mutually_exclusive_group()
     time.add_argument("--clock", choices=CLOCKS, help="virtual: time stands still until a request moves it")
     time.add_argument("--speed", type=_speed, metavar="N", help="let fleet time run N times as fast as real time")
@@ -124,7 +126,7 @@ async def _serve(options: argparse.Namespace, signals: StopSignals) -> int:
 def _write_ready_file(path: Path, endpoint: Endpoint) -> None:
     """In one step: whoever waits for the file finds it whole."""
     temporary = path.with_name(path.name + ".new")
-    ready = asdict(endpoint) | {"pid": os.getpid()}
+    ready = {key: value for key, value in asdict(endpoint).items() if value} | {"pid": os.getpid()}
     try:
         temporary.write_text(json.dumps(ready, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o600)
@@ -137,7 +139,8 @@ async def _run(options: argparse.Namespace, signals: StopSignals) -> int:
     command = options.command[1:] if options.command[0] == "--" else options.command
 
     async def until_done(endpoint: Endpoint) -> int:
-        environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        foreign = _FOREIGN + (_FOREIGN_TO_HTTPS if endpoint.ca_file else ())
+        environment = {name: value for name, value in os.environ.items() if name not in foreign}
         # Nothing asks the metadata server for credentials by mistake.
         environment |= endpoint.environment() | {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
         early: list[signal.Signals] = []
@@ -166,7 +169,11 @@ async def _while_serving(
     options: argparse.Namespace, host: str, port: int, work: Callable[[Endpoint], Awaitable[int]]
 ) -> int:
     simulator = Simulator(
-        _fleet(options), state_dir=options.state_dir, audit_log=options.audit_log, machine=options.machine
+        _fleet(options),
+        state_dir=options.state_dir,
+        audit_log=options.audit_log,
+        machine=options.machine,
+        tls=options.tls,
     )
     try:
         return await work(await simulator.start(host, port))
