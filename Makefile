@@ -37,7 +37,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write documentation docs test-kill test-random \
+	targets unit integration coverage coverage-write documentation docs bench-simulator test-kill test-random \
 	test-sample test-matrix venv venv-dev clean
 
 help: ## Show the targets
@@ -107,6 +107,9 @@ unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
 	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 tests/end_to_end
+
+bench-simulator: venv ## Measure a simulator of 10,000 instances; ARGS="--instances 1000" takes fewer
+	python tests/bench/simulator.py $(ARGS)
 
 test-kill: venv-dev ## Kill controller, keeper, agent and machine at every point of a run; KILL_SAMPLE=8 takes every 8th
 	@$(GATE) $@ pytest -v -n 2 --no-header tests/kill

@@ -110,17 +110,29 @@ def _interruptible(
 
 
 async def _serve(options: argparse.Namespace, signals: StopSignals) -> int:
+    # One of a simulator that was killed says nothing about this one.
+    _remove_ready_file(options)
+
     async def until_stopped(endpoint: Endpoint) -> int:
         stopped = asyncio.Event()
         signals.act = lambda number: stopped.set()
         if options.ready_file:
             _write_ready_file(options.ready_file, endpoint)
         print(f"ecs-simulator: serving {endpoint.ecs_endpoint}, stop with Ctrl-C", file=sys.stderr, flush=True)
-        await stopped.wait()
+        try:
+            await stopped.wait()
+        finally:
+            _remove_ready_file(options)
         return 0
 
     host, port = options.listen
     return await _while_serving(options, host, port, until_stopped)
+
+
+def _remove_ready_file(options: argparse.Namespace) -> None:
+    if options.ready_file:
+        with contextlib.suppress(OSError):
+            options.ready_file.unlink()
 
 
 def _write_ready_file(path: Path, endpoint: Endpoint) -> None:

@@ -54,12 +54,15 @@ class Update:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a scripted machine answers to a command whose text contains ``match``."""
+    """What a scripted machine answers to a command whose text contains ``match``, or in which ``regex`` is found."""
 
     match: str = ""
+    regex: str = ""
     exit_code: int = 0
     output: str = ""
     seconds: float = 0.0
+    times: int = 0
+    """How often it is given before the next that fits takes its turn; 0: for ever."""
 
 
 @dataclass(frozen=True)
@@ -365,9 +368,21 @@ def _update(reader: Reader) -> Update:
 def _answer(reader: Reader) -> Answer:
     answer = Answer(
         match=reader.take("match", str, ""),
+        regex=reader.take("regex", str, ""),
         exit_code=reader.take("exit_code", int, 0),
         output=reader.take("output", str, ""),
         seconds=reader.take("seconds", float, 0.0),
+        times=reader.take("times", int, 0),
     )
     reader.finish()
+    if answer.match and answer.regex:
+        reader.fail("regex", "goes without match: one of the two says which commands it answers")
+    try:
+        re.compile(answer.regex)
+    except re.error as error:
+        reader.fail("regex", f"is not a regular expression: {error}")
+    if answer.times < 0:
+        reader.fail("times", "must be at least 0, which is for ever")
+    if not 0 <= answer.seconds < float("inf"):
+        reader.fail("seconds", "must be at least 0")
     return answer

@@ -2,19 +2,56 @@
 """The folder in which a simulator keeps its machines."""
 
 import fcntl
+import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 from ecs_simulator.errors import SimulatorError
+
+# Waits for the end of its input, which the simulator's own end brings about, however it comes. Then it removes the
+# folder, which is still there when the simulator was killed; what runs in it may need a moment to end, too.
+_SWEEP = """
+while read -r _; do :; done
+tries=0
+while [ -e "$1" ] && [ "$tries" -lt 100 ]; do
+  rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; sleep 0.1; }
+  tries=$((tries + 1))
+done
+"""
+
+
+class TemporaryFolder:
+    """A new folder that goes with :meth:`close`, or with the end of this process, however it comes."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="ecs-simulator-"))
+        self._sweeper = subprocess.Popen(
+            ["sh", "-c", _SWEEP, "ecs-simulator-sweeper", self.path],
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            # What is sent to the simulator's terminal or process group is not meant for it.
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def close(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._sweeper.communicate()
 
 
 class State:
     """A folder that is one simulator's from now until :meth:`close`; without a path a temporary one that goes then."""
 
     def __init__(self, path: Path | None) -> None:
-        self._temporary = path is None
-        self.path = path or Path(tempfile.mkdtemp(prefix="ecs-simulator-"))
+        self._temporary = None
+        if path is None:
+            self._temporary = TemporaryFolder()
+            path = self._temporary.path
+        self.path = path
         self.machines = self.path / "machines"
         try:
             self.machines.mkdir(parents=True, exist_ok=True)
@@ -40,4 +77,4 @@ class State:
         """Let another simulator have the folder."""
         self._lock.close()
         if self._temporary:
-            shutil.rmtree(self.path, ignore_errors=True)
+            self._temporary.close()

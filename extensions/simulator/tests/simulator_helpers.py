@@ -36,7 +36,7 @@ class Caller:
 
     endpoint: Endpoint
 
-    def __init__(self, simulator: Simulator, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
+    def __init__(self, simulator: Simulator | None, url: str, audit_log: Path, secret: str = "demo-secret") -> None:
         self.simulator = simulator
         self.url = url
         self._audit_log = audit_log

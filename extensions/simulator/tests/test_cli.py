@@ -214,6 +214,7 @@ async def test_the_ready_file_says_how_to_reach_it(served: Served) -> None:
     assert served.ready_file.stat().st_mode & 0o077 == 0
     served.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(served.process.wait, 30) == 0
+    assert not served.ready_file.exists()
 
 
 @pytest.mark.usefixtures("namespaces")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state folder: one simulator at a time, and nothing left of a temporary one."""
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from ecs_simulator.errors import SimulatorError
 from ecs_simulator.simulator import Simulator
-from simulator_helpers import make_fleet, serving, until
+from simulator_helpers import REGION, Caller, make_fleet, serving, until
 
 FLEET = make_fleet({"name": "web-01", "machine": "scripted"})
 FLEET_FILE = """
@@ -116,3 +118,55 @@ async def test_a_signal_is_passed_on_to_the_command(tmp_path: Path, number: sign
     run.process.send_signal(number)
     assert run.end() == (5, "")
     assert run.left() == []
+
+
+async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(namespaces: None, tmp_path: Path) -> None:
+    """Also while scripts run that want to outlive everything."""
+    ready = tmp_path / "ready.json"
+    run = Run(tmp_path, "serve", "--ready-file", str(ready), machine="namespace", count=2)
+
+    async def serves() -> bool:
+        assert run.process.poll() is None
+        return ready.exists()
+
+    await until(serves)
+    endpoint = json.loads(ready.read_text(encoding="utf-8"))["ecs_endpoint"]
+    caller = Caller(None, endpoint, tmp_path / "no-audit-log")
+    answer = await caller("DescribeInstances", region_id=REGION)
+    ids = [row["InstanceId"] for row in answer["Instances"]["Instance"]]
+    tenacious = (
+        "trap '' TERM HUP; setsid sh -c 'touch /opt/there; while :; do touch /opt/again; sleep 0.1; done' & sleep 600"
+    )
+    await caller.run(tenacious, *ids)
+
+    async def at_work() -> bool:
+        return len(list(run.temporary.glob("*/machines/*/root/opt/there"))) == 2
+
+    await until(at_work)
+    processes = _processes_below(run.process.pid)
+    # A launcher, process 1 and three processes of the script on each machine; and the sweeper.
+    assert len(processes) >= 11
+    run.process.kill()
+    run.process.communicate()
+
+    async def gone() -> bool:
+        return not run.left() and not any(_alive(pid) for pid in processes)
+
+    await until(gone)
+    assert str(run.temporary) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+def _processes_below(pid: int) -> set[int]:
+    """A process and all that have come from it."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rsplit(") ", 1)[1].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()

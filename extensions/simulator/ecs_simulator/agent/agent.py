@@ -9,6 +9,7 @@ that the next one refuses to run again. FIDELITY.md names them all.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -221,27 +222,33 @@ class Agent:
     async def _watch(self, task: Task, process: Process, budget: OutputBudget) -> int | None:
         """Stream output until the process ends; None when it was killed for its time."""
         waiting = asyncio.ensure_future(process.wait())
-        deadline = self._clock.time() + task.command.timeout_s if task.command.timeout_s > 0 else None
+        deadline = self._clock.time() + task.command.timeout_s if task.command.timeout_s > 0 else math.inf
+        streams = task.command.repeat != "Period"  # of a run by the clock only the end is reported
         try:
             while True:
-                pause = REPORT_INTERVAL_S
-                if deadline is not None:
-                    pause = min(pause, max(0.0, deadline - self._clock.time()))
-                tick = asyncio.ensure_future(self._clock.sleep(pause))
+                pause = deadline - self._clock.time()
+                if streams and budget.next_chunk_bytes() and not process.silent:
+                    pause = min(pause, REPORT_INTERVAL_S)
+                tick = asyncio.ensure_future(self._sleep(pause))
                 await asyncio.wait({waiting, tick}, return_when=asyncio.FIRST_COMPLETED)
                 tick.cancel()
                 if waiting.done():
                     return waiting.result()
-                if deadline is not None and self._clock.time() >= deadline:
+                if self._clock.time() >= deadline:
                     _kill(task, process)
                     return None
-                if task.command.repeat == "Period":
-                    continue  # of a run by the clock only the end is reported
+                if not streams:
+                    continue
                 chunk = process.take_output(budget.next_chunk_bytes())
                 if chunk and task.invocation_id not in self._stopped and self._line.up:
                     self._reports.output(task, budget.stream(chunk))
         finally:
             waiting.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds == math.inf:
+            await asyncio.get_running_loop().create_future()
+        await self._clock.sleep(seconds)
 
     async def _report_end(self, task: Task, process: Process, budget: OutputBudget, exit_code: int | None) -> None:
         await self._clock.sleep(DRAIN_S)

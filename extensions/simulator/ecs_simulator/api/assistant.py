@@ -17,16 +17,12 @@ _OS_NAMES = {"linux": "Linux", "windows": "Windows"}
 
 
 def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    hosts = cloud.hosts_in(parameters.required("RegionId"))
+    region_id = parameters.required("RegionId")
     ids = parameters.numbered("InstanceId")
     if len(ids) > _MAXIMUM:
         raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
     os_type = parameters.choice("OSType", _OS_TYPES, "")
-    found = [
-        host
-        for host in hosts
-        if (not ids or host.instance.id in ids) and os_type in ("", _OS_NAMES[host.instance.spec.os])
-    ]
+    found = [host for host in cloud.hosts_in(region_id, ids=ids) if os_type in ("", _OS_NAMES[host.instance.spec.os])]
     page = read_page(parameters, len(found), maximum=_MAXIMUM)
     # With ids, MaxResults has no effect: all of them are on one page (SDK docstring).
     rows = [_describe(cloud, host) for host in (found if ids else page.cut(found))]
@@ -35,7 +31,7 @@ def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dic
 
 def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
     spec, agent = host.instance.spec, host.agent if host.online else None
-    invocations = [item for item in cloud.invocations.values() if spec.id in item.tasks]
+    invocations = host.instance.invocations
     silent_s = cloud.clock.time() - agent.last_heartbeat if agent else float("inf")
     return {
         "InstanceId": spec.id,

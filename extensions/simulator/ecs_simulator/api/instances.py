@@ -3,7 +3,7 @@
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ecs_simulator.api.paging import read_page
@@ -43,10 +43,13 @@ _PLAIN: dict[str, Callable[[Instance], str]] = {
 
 
 def describe_instances(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    instances = [host.instance for host in cloud.hosts_in(parameters.required("RegionId"))]
+    region_id = parameters.required("RegionId")
+    cloud.require_region(region_id)
     wanted = _read_filter(parameters)
     if parameters.flag("DryRun"):
         raise ApiError(400, "DryRunOperation", "Request validation has been passed with DryRun flag set.")
+    ids = _read_array(parameters, "InstanceIds", "InvalidInstanceIds.Malformed") or ()
+    instances = (host.instance for host in cloud.hosts_in(region_id, ids=ids))
     found = [instance for instance in instances if wanted(instance)]
     # A MaxResults below 10 is 10 (SDK docstring).
     page = read_page(parameters, len(found), maximum=100, minimum=10)
@@ -54,14 +57,14 @@ def describe_instances(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
 
 
 def describe_instance_status(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    hosts = cloud.hosts_in(parameters.required("RegionId"))
+    region_id = parameters.required("RegionId")
     ids = parameters.numbered("InstanceId")
     if len(ids) > _MAXIMUM_IDS:
         raise invalid("InstanceId", f"may hold at most {_MAXIMUM_IDS} ids")
     found = [
         host.instance
-        for host in hosts
-        if (not ids or host.instance.id in ids) and parameters.text("ZoneId") in ("", host.instance.spec.zone_id)
+        for host in cloud.hosts_in(region_id, ids=ids)
+        if parameters.text("ZoneId") in ("", host.instance.spec.zone_id)
     ]
     page = read_page(parameters, len(found), maximum=50)
     rows = [{"InstanceId": instance.id, "Status": instance.status} for instance in page.cut(found)]
@@ -122,7 +125,7 @@ def _created_after(parameters: Parameters) -> float:
     return when
 
 
-def _read_array(parameters: Parameters, name: str, error_code: str) -> set[str] | None:
+def _read_array(parameters: Parameters, name: str, error_code: str) -> Collection[str] | None:
     """A JSON array of texts. The real API also takes a Python list with single quotes, as Alibaba's sample sends."""
     text = parameters.text(name)
     if not text:
@@ -135,7 +138,7 @@ def _read_array(parameters: Parameters, name: str, error_code: str) -> set[str] 
         raise ApiError(400, error_code, f"The specified {name} is not valid.")
     if len(values) > _MAXIMUM_IDS:
         raise ApiError(400, f"InvalidParameter.{name}", f"The number of {name} exceeds the upper limit.")
-    return set(values)
+    return dict.fromkeys(values)
 
 
 def _family(instance: Instance) -> str:

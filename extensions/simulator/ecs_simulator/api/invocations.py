@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DescribeInvocations and DescribeInvocationResults: which invocations and results a request asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ecs_simulator.agent.task import REPEATING, record_status
@@ -63,7 +63,7 @@ def _matching(cloud: Cloud, parameters: Parameters) -> list[Invocation]:
     group_id = parameters.text("ResourceGroupId")
     return [
         invocation
-        for invocation in _all_or_one(cloud, invoke_id)
+        for invocation in _candidates(cloud, invoke_id, instance_id)
         if invocation.region_id == region_id
         and command_id in ("", invocation.command.id)
         and (not instance_id or instance_id in invocation.tasks)
@@ -72,11 +72,13 @@ def _matching(cloud: Cloud, parameters: Parameters) -> list[Invocation]:
     ]
 
 
-def _all_or_one(cloud: Cloud, invoke_id: str) -> list[Invocation]:
-    if not invoke_id:
-        return list(reversed(cloud.invocations.values()))
-    invocation = cloud.invocations.get(invoke_id)
-    return [invocation] if invocation else []
+def _candidates(cloud: Cloud, invoke_id: str, instance_id: str) -> Iterable[Invocation]:
+    if invoke_id:
+        invocation = cloud.invocations.get(invoke_id)
+        return [invocation] if invocation else []
+    host = cloud.hosts.get(instance_id)
+    # Commands are there for longer than an instance that was released.
+    return reversed(host.instance.invocations if host else cloud.invocations.values())
 
 
 def _wanted_of_the_whole(parameters: Parameters) -> Callable[[Invocation], bool]:

@@ -40,7 +40,7 @@ def describe_managed_instances(cloud: Cloud, parameters: Parameters) -> dict[str
         and parameters.text("ResourceGroupId") in ("", host.instance.spec.resource_group_id)
     ]
     page = read_page(parameters, len(found), maximum=50)
-    rows = [_describe(cloud, host) | _connection(host) for host in page.cut(found)]
+    rows = [_describe(host) | _connection(host) for host in page.cut(found)]
     return {"Instances": rows, **page.fields()}
 
 
@@ -56,7 +56,7 @@ def modify_managed_instance(cloud: Cloud, parameters: Parameters) -> dict[str, A
 def deregister_managed_instance(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
     def deregister() -> dict[str, Any]:
         host = _find(cloud, parameters)
-        answer = {"Instance": _describe(cloud, host)}
+        answer = {"Instance": _describe(host)}
         activation = cloud.activations.get(host.instance.activation_id)
         if activation:
             activation.deregistered += 1
@@ -80,9 +80,9 @@ def _connection(host: Host) -> dict[str, Any]:
     return {"Connected": host.online, "Tags": tags}
 
 
-def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
+def _describe(host: Host) -> dict[str, Any]:
     instance, spec = host.instance, host.instance.spec
-    invocations = [item for item in cloud.invocations.values() if spec.id in item.tasks]
+    invocations = instance.invocations
     return {
         "InstanceId": instance.id,
         "InstanceName": instance.name,

@@ -4,7 +4,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,10 +147,11 @@ class Cloud:
         if region_id not in self.fleet.regions:
             raise ApiError(404, "InvalidRegionId.NotFound", "The RegionId provided does not exist in our records.")
 
-    def hosts_in(self, region_id: str, *, managed: bool = False) -> list[Host]:
-        """The ECS instances of a region, or its managed instances."""
+    def hosts_in(self, region_id: str, *, ids: Collection[str] = (), managed: bool = False) -> list[Host]:
+        """The ECS instances of a region, or its managed instances; all of them, or those with one of the ids."""
         self.require_region(region_id)
-        specs = ((host, host.instance.spec) for host in self.hosts.values())
+        hosts = filter(None, map(self.hosts.get, dict.fromkeys(ids))) if ids else self.hosts.values()
+        specs = ((host, host.instance.spec) for host in hosts)
         return [host for host, spec in specs if spec.region_id == region_id and spec.managed == managed]
 
     def host(self, region_id: str, instance_id: str) -> Host | None:
@@ -197,6 +198,7 @@ class Cloud:
             sent = refusal or for_agent(command, host.instance, invocation.id, self.fleet.account_id, builds)
             task = Task(invocation.id, command, host.instance.id, now, updated=now)
             invocation.tasks[task.instance_id] = task
+            host.instance.invocations.append(invocation)
             if isinstance(sent, Refusal):
                 self._finish(task, sent.status, sent.error_code, sent.error_info)
             else:
@@ -276,8 +278,8 @@ class Cloud:
                 self._later(self._time_out_unreported(task))
 
     def _open_tasks(self, host: Host) -> list[Task]:
-        tasks = (invocation.tasks.get(host.instance.id) for invocation in self.invocations.values())
-        return [task for task in tasks if task and not task.final]
+        tasks = (invocation.tasks[host.instance.id] for invocation in host.instance.invocations)
+        return [task for task in tasks if not task.final]
 
     # --- what agents report ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 
+from ecs_simulator.cloud.invocation import Invocation
 from ecs_simulator.fleet import InstanceSpec
 
 
@@ -22,6 +23,8 @@ class Instance:
     """Which activation code a managed instance was registered with."""
     machine_id: str = ""
     """What a managed instance calls itself."""
+    invocations: list[Invocation] = field(default_factory=list)
+    """The commands that it was among the targets of, the oldest first."""
 
     @property
     def id(self) -> str:

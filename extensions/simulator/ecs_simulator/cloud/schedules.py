@@ -75,9 +75,9 @@ class Schedules:
         if host.down_cause.startswith("api") and not self._settings.api_restart_runs_reboot_commands:
             return []
         tasks = []
-        for invocation in self._invocations.values():
-            task = invocation.tasks.get(host.instance.id)
-            if task is None or invocation.standing.get(task.instance_id) != "Scheduled":
+        for invocation in host.instance.invocations:
+            task = invocation.tasks[host.instance.id]
+            if invocation.standing.get(task.instance_id) != "Scheduled":
                 continue
             if invocation.command.repeat == "EveryReboot":
                 tasks.append(self._new_run(invocation, task.instance_id))

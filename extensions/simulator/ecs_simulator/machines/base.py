@@ -94,6 +94,10 @@ class SentFile:
 class Process(Protocol):
     """A script that runs on a machine."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether it is known that no output will come that was not taken."""
+
     def take_output(self, limit: int) -> bytes:
         """Take at most ``limit`` bytes of standard output and error, merged in the order of writing."""
 

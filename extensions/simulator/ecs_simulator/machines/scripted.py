@@ -7,10 +7,13 @@ For Windows instances, and where namespaces are not to be had.
 import asyncio
 import contextlib
 import posixpath
+from collections.abc import Callable
+from dataclasses import replace
 
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet import Answer, InstanceSpec
 from ecs_simulator.machines import base
+from ecs_simulator.machines.answers import Boot, answer_to, fill
 from ecs_simulator.machines.base import MachineGone, NoSpace, PowerAction, Script, ScriptExists, SentFile
 
 _USERS = ("", "root", "nobody")
@@ -19,10 +22,15 @@ _USERS = ("", "root", "nobody")
 class ScriptedProcess:
     """A command that ends with its answer after the answer's time."""
 
-    def __init__(self, answer: Answer, clock: Clock, noise: bytes) -> None:
+    def __init__(self, answer: Answer, clock: Clock, noise: bytes, on_end: Callable[["ScriptedProcess"], None]) -> None:
+        self._on_end = on_end
         self._output = noise + answer.output.encode()
         self._result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._timer = asyncio.ensure_future(self._end(answer, clock))
+
+    @property
+    def silent(self) -> bool:
+        return not self._output
 
     def take_output(self, limit: int) -> bytes:
         taken, self._output = self._output[:limit], self._output[limit:]
@@ -54,18 +62,21 @@ class ScriptedProcess:
 
     def _finish(self, status: int) -> None:
         self._timer.cancel()
+        self._on_end(self)
         if not self._result.done():
             self._result.set_result(status)
 
 
 class ScriptedMachine(base.Machine):
-    """Answers each command with the first of the fleet file's answers that matches its text."""
+    """Answers each command from the fleet file; see :mod:`~ecs_simulator.machines.answers`."""
 
     kind = "scripted"
 
     def __init__(self, spec: InstanceSpec, clock: Clock) -> None:
         super().__init__()
-        self._answers = spec.answers
+        self._spec = spec
+        self._given: dict[int, int] = {}
+        """How often each answer was given."""
         self._os = spec.os
         self._clock = clock
         self._up = False
@@ -73,11 +84,12 @@ class ScriptedMachine(base.Machine):
         self.files: dict[str, SentFile] = {}
         """What was sent to it, by path."""
         self._folders = {"/", "/root", "/tmp"}  # noqa: S108  on the machine
-        self._processes: list[ScriptedProcess] = []
+        self._processes: dict[ScriptedProcess, None] = {}
         self._full = False
 
     async def boot(self, boot_id: str) -> None:
         self.boot_id = boot_id
+        self._boot = Boot(boot_id, self._clock.time())
         self._up = True
 
     async def check(self, script: Script) -> None:
@@ -91,11 +103,19 @@ class ScriptedMachine(base.Machine):
         if self._full:
             raise NoSpace(f"write {script.name}: no space left on device")
         self._seen.add(script.name)
-        text = script.content.decode("utf-8", "replace")
-        answer = next((answer for answer in self._answers if answer.match in text), Answer())
-        process = ScriptedProcess(answer, self._clock, self._take_noise())
-        self._processes.append(process)
+        answer = self._answer(script.content.decode("utf-8", "replace"))
+        process = ScriptedProcess(answer, self._clock, self._take_noise(), on_end=self._forget)
+        self._processes[process] = None
         return process
+
+    def _answer(self, text: str) -> Answer:
+        number, answer = answer_to(self._spec.answers, self._given, text, self._boot)
+        if number is not None:
+            self._given[number] = self._given.get(number, 0) + 1
+        return replace(answer, output=fill(answer.output, self._boot, self._spec.id, self._spec.name))
+
+    def _forget(self, process: ScriptedProcess) -> None:
+        self._processes.pop(process, None)
 
     async def run(self, command: str) -> None:
         if command.startswith("shutdown"):
@@ -135,7 +155,7 @@ class ScriptedMachine(base.Machine):
         if not self._up:
             return
         self._up = False
-        for process in self._processes:
+        for process in list(self._processes):
             process.lost()
         self._processes.clear()
         self.on_down(action)

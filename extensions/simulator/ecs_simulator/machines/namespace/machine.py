@@ -51,6 +51,8 @@ USER_SCRIPT_FOLDER = "/tmp"  # noqa: S108  on the machine
 class NamespaceProcess:
     """A process on a namespace machine; its output comes through a pipe."""
 
+    silent = False
+
     def __init__(self, machine: "NamespaceMachine", number: int, output: int) -> None:
         self._machine = machine
         self._number = number
