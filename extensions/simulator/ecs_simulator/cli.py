@@ -55,18 +55,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory")
     fleet = argparse.ArgumentParser(add_help=False)
-    fleet.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    fleet.add_argument(
+        "--fleet", metavar="FILE", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys"
+    )
     common = argparse.ArgumentParser(add_help=False, parents=[fleet])
-    common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
-    common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
+    common.add_argument(
+        "--audit-log", metavar="FILE", type=Path, help="append every request and machine event here, as JSON lines"
+    )
+    common.add_argument(
+        "--state-dir", metavar="DIR", type=Path, help="keep the machines' files here; otherwise they go at the end"
+    )
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
     common.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate made for this start")
     time = common.add_mutually_exclusive_group()
     time.add_argument("--clock", choices=CLOCKS, help="virtual: time stands still until a request moves it")
     time.add_argument("--speed", type=_speed, metavar="N", help="let fleet time run N times as fast as real time")
     serve = verbs.add_parser("serve", parents=[common], help="serve until stopped")
-    serve.add_argument("--listen", default="127.0.0.1:0", type=_address, help="host:port (default: %(default)s)")
-    serve.add_argument("--ready-file", type=Path, help="written, as JSON, once it serves")
+    serve.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:0",
+        type=_address,
+        help="where; port 0 is any free one (default: %(default)s)",
+    )
+    serve.add_argument("--ready-file", metavar="FILE", type=Path, help="written, as JSON, once it serves")
     serve.set_defaults(act=lambda options: _interruptible(_serve, options))
     run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
