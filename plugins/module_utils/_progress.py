@@ -28,6 +28,7 @@ class Progress:
         self._pipe = os.environ.get(VARIABLE) if enabled else None
         self._last_line = ""
         self._last_time: float | None = None
+        self._when_interrupted = ""
 
     def say(self, line: str) -> None:
         """Show a line now."""
@@ -36,10 +37,18 @@ class Progress:
 
     @contextmanager
     def when_interrupted(self, line: str) -> Iterator[None]:
-        """While this lasts, the line is what is shown when somebody ends Ansible with Ctrl-C."""
-        self._write(INTERRUPTED + line)
-        yield
-        self._write(INTERRUPTED)
+        """While this lasts, the line is what is shown when somebody ends Ansible with Ctrl-C.
+
+        Inside another one it says nothing: what that one is about matters more.
+        """
+        before = self._when_interrupted
+        self._when_interrupted = before or line
+        self._write(INTERRUPTED + self._when_interrupted)
+        try:
+            yield
+        finally:
+            self._when_interrupted = before
+            self._write(INTERRUPTED + before)
 
     def _write(self, line: str) -> None:
         if self._pipe:

@@ -39,7 +39,8 @@ options:
   install:
     description:
       - Whether to install agents. Without it they are only waited for.
-      - Where the agent is online but too old, it is installed over the old one.
+      - Where the agent is online but too old, an installation is asked for as well. Whether that brings a newer one is
+        up to the service; an agent that is too old in the end is reported as failed.
     type: bool
     default: true
   install_after:

@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: ecs_reboot
 short_description: Restart ECS instances through the API and prove it
 description:
-  - Restarts Linux instances with RebootInstances, each for itself, and proves each restart by a changed boot id, asked
-    for through Cloud Assistant before and after.
+  - Restarts instances with RebootInstances, each for itself, and proves each restart by a changed boot id, asked for
+    through Cloud Assistant before and after. Windows has no boot id; there it is the time of the last boot
+    (C(LastBootUpTime)) that must have changed, by more than a clock that is set right would change it.
   - An instance is asked to restart once. When the answer is lost it is not asked again; the instance is looked into
     instead, and when that does not tell either, its receipt says C(unknown).
 extends_documentation_fragment:
@@ -31,6 +32,12 @@ attributes:
     details:
       - Every run restarts the instances.
 options:
+  instance_ids:
+    description:
+      - The instances, any number of them in one region, with Linux or Windows. Calls take 100 instances each.
+      - An instance that does not exist, does not run, has no agent online, or that the API refuses to restart is
+        reported as failed with the reason, and keeps the others from nothing.
+      - Managed instances (C(mi-…)) are refused, because the API has no power over them.
   force:
     description:
       - Whether to cut the power instead of shutting down. What is not written to disk is lost.
@@ -41,6 +48,9 @@ options:
     description: How many seconds an instance may take to come back.
     type: int
     default: 600
+seealso:
+  - module: cloudops.alibaba.ecs_instance_state
+  - module: cloudops.alibaba.ecs_cloud_assistant
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)
 """
@@ -72,7 +82,7 @@ instances:
       description: Whether the restart is proven; null in check mode, of an instance that is fit.
       type: bool
     failure:
-      description: Null, or one of agent, network, instance and lost.
+      description: Null, or one of agent, network, instance, timeout and lost.
       type: str
     error_code:
       description: The API's error code, or null.
@@ -92,10 +102,10 @@ instances:
           description: How the restart was asked for, V(api), or V(none) when it was not.
           type: str
         boot_id_before:
-          description: The boot id before, or null if it was not seen.
+          description: The boot id before, on Windows the time of the boot, or null if it was not seen.
           type: str
         boot_id_after:
-          description: The boot id after, or null if it was not seen.
+          description: The boot id after, on Windows the time of the boot, or null if it was not seen.
           type: str
         requested_at:
           description: When the restart was asked for, in UTC, or null if it was not.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from documentation.modules import MODULES, Module
+from documentation.permissions import PERMISSIONS
 from documentation.returned import Returned
 from end_to_end.clouds import ROOT, Cloud, Outcome
 
@@ -32,8 +33,12 @@ def run(cloud: Cloud, tasks: list[dict[str, Any]], *arguments: str, **environmen
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=str)
 def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
+    before = len(cloud.audit(kind="api"))
     outcome = run(cloud, module.examples)
     assert [result["msg"] for result in outcome.results if result.get("failed")] == []
+    called = {line["action"] for line in cloud.audit(kind="api")[before:]}
+    named = [PERMISSIONS.get(name, set()) for task in module.examples for name in MODULES.keys() & task.keys()]
+    assert called <= set[str]().union(*named), "the README's table of permissions lacks something"
 
 
 @pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/*/*.yml")), ids=lambda plugin: plugin.stem)

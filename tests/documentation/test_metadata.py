@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from alibabacloud_ecs20140526 import models
 from documentation.modules import MODULES, PREFIX
+from documentation.permissions import PERMISSIONS
 from end_to_end.clouds import ROOT
 
 RUNTIME: dict[str, Any] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
@@ -25,6 +27,14 @@ def test_the_action_group_has_all_modules_that_connect_to_the_api() -> None:
         if PREFIX + "_connection" in module.documentation.get("extends_documentation_fragment", [])
     ]
     assert RUNTIME["action_groups"]["ecs"] == connecting
+
+
+def test_the_readme_names_the_permissions_of_all_modules_that_connect_to_the_api() -> None:
+    assert list(PERMISSIONS) == [PREFIX + name for name in RUNTIME["action_groups"]["ecs"]]
+    unknown = {
+        action for actions in PERMISSIONS.values() for action in actions if not hasattr(models, f"{action}Request")
+    }
+    assert not unknown
 
 
 def test_every_module_has_an_action_and_every_action_a_module() -> None:

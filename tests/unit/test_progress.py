@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import VARIABLE, Progress, count, duration
+from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import (
+    INTERRUPTED,
+    VARIABLE,
+    Progress,
+    count,
+    duration,
+)
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import FakeClock, Lines
 
 
@@ -41,3 +48,18 @@ def test_a_pipe_that_nobody_reads_harms_nothing(tmp_path: Path, monkeypatch: pyt
     Progress(FakeClock()).say("hello")
     assert os.read(reader, 100) == b"hello\n"
     os.close(reader)
+
+
+def test_what_is_shown_when_interrupted_is_the_outermost_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv(VARIABLE, str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    progress = Progress(FakeClock())
+    with suppress(ValueError), progress.when_interrupted("a restart goes on"):
+        with progress.when_interrupted("a probe goes on"):
+            pass
+        raise ValueError
+    lines = os.read(reader, 65536).decode().splitlines()
+    os.close(reader)
+    assert lines == [INTERRUPTED + line for line in [*["a restart goes on"] * 3, ""]]

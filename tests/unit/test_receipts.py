@@ -12,6 +12,8 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.boot_ids
 from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.coming_back import looks_back
 from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.reboot import reboot_and_prove
 from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.receipts import judge
+from ansible_collections.cloudops.alibaba.plugins.module_utils._restart.run import reboot_instances
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import PowerRow, TaskRow
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     START,
@@ -27,6 +29,8 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
 
 OLD = "11111111-1111-4111-8111-111111111111"
 NEW = "22222222-2222-4222-8222-222222222222"
+BOOTED = "2027-01-15T07:00:00Z"
+BOOTED_LATER = "2027-01-15T08:00:40.1234567Z"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,12 @@ NEW = "22222222-2222-4222-8222-222222222222"
         (OLD, "not a boot id", "unknown"),
         (OLD, NEW + "x", "unknown"),
         ("", NEW, "unknown"),
+        (BOOTED, BOOTED_LATER, "restarted"),
+        (BOOTED, BOOTED, "not_restarted"),
+        (BOOTED, "2027-01-15T07:00:09Z", "not_restarted"),  # the clock was set right
+        (BOOTED_LATER, BOOTED, "not_restarted"),  # the clock was set back
+        (BOOTED, NEW, "unknown"),
+        (BOOTED, "2027-99-99T99:99:99Z", "unknown"),
     ],
 )
 def test_only_two_different_boot_ids_prove_a_restart(before: str | None, after: str | None, verdict: str) -> None:
@@ -54,6 +64,8 @@ def test_a_probe_only_believes_its_own_nonce() -> None:
     assert read_probe("abc", f"xyz {OLD}\n", None).boot_id is None
     assert read_probe("abc", f"abc {OLD} and more\n", None).boot_id is None
     assert read_probe("abc", "abc container\n", None).boot_id is None
+    assert read_probe("abc", f"abc {BOOTED}\r\n", None).boot_id == BOOTED
+    assert read_probe("abc", "abc 15.01.2027 07:00\r\n", None).boot_id is None
     failure = read_probe("abc", "", "The agent is not there.").failure
     assert failure
     assert failure.info == "The agent is not there."
@@ -233,3 +245,66 @@ def test_a_lost_answer_is_told_when_the_instance_stayed_up() -> None:
     result = world.reboot_all()["i-1"]
     assert result["receipt"]["verdict"] == "not_restarted"
     assert "unknown whether it took effect" in result["error_info"]
+
+
+def test_windows_is_restarted_beside_linux_and_proven_by_the_time_of_its_boot() -> None:
+    world = World("i-1", "i-2")
+    world.boot_ids["i-2"] = BOOTED
+    world.api.instances["i-2"] = instance("i-2", os_type="windows")
+    scripts: dict[str, str] = {}
+    plain_run, plain_restart = world.run, world.restart
+
+    def run(invoke_id: str, instance_id: str, content: str) -> TaskRow:
+        scripts[instance_id] = content
+        return plain_run(invoke_id, instance_id, content)
+
+    def restart(instance_id: str) -> None:
+        plain_restart(instance_id)
+        if instance_id == "i-2":
+            world.boot_ids["i-2"] = BOOTED_LATER
+
+    world.api.run, world.restart = run, restart  # type: ignore[method-assign]
+    results = world.reboot_all()
+    assert world.api.called("reboot_instances") == [["i-1", "i-2"]]
+    assert all(result["ok"] for result in results.values())
+    receipt = results["i-2"]["receipt"]
+    assert (receipt["boot_id_before"], receipt["boot_id_after"]) == (BOOTED, BOOTED_LATER)
+    assert receipt["evidence"] == [f"the boot time changed from {BOOTED} to {BOOTED_LATER}"]
+    assert scripts["i-1"].startswith("#!/bin/sh")
+    assert "LastBootUpTime" in scripts["i-2"]
+
+
+def reboot_module(world: World, *ids: str, **more: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {"force": False, "timeout_s": 300, "dry": False, "fail": True, "clock": world.clock}
+    return reboot_instances(lambda: world.api, list(ids), **options | {"progress": Lines(world.clock)} | more)
+
+
+def test_check_mode_says_who_would_restart_and_restarts_nobody() -> None:
+    world = World("i-1", "i-2", "i-3", "i-4")
+    world.api.instances["i-2"] = instance("i-2", os_type="windows")
+    world.api.instances["i-3"] = instance("i-3", status="Stopped")
+    world.api.agents["i-4"] = agent("i-4", online=False)
+    result = reboot_module(world, "i-1", "i-2", "i-3", "i-4", dry=True)
+    assert [row["ok"] for row in result["instances"].values()] == [None, None, False, False]
+    assert (result["changed"], result["failed"], result["failed_ids"]) == (True, True, ["i-3", "i-4"])
+    forced = reboot_module(world, "i-3", "i-4", dry=True, force=True)
+    assert [row["ok"] for row in forced["instances"].values()] == [False, None]
+    assert world.api.called("run_command") + world.api.called("reboot_instances") == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "more", "words"),
+    [
+        ([], {}, "instance_ids is empty"),
+        (["i-1", "i-1"], {}, "i-1 is in instance_ids more than once"),
+        (["i-1", "mi-1"], {}, "mi-1 is a managed instance, not an ECS instance. RebootInstances has no power over it"),
+        (["i-1"], {"timeout_s": 0}, "timeout must be at least 1 second"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(ids: list[str], more: dict[str, Any], words: str) -> None:
+    world = World("i-1")
+    for dry in (False, True):
+        with pytest.raises(BadInput) as caught:
+            reboot_module(world, *ids, dry=dry, **more)
+        assert words in str(caught.value)
+    assert world.api.calls == []

@@ -29,6 +29,7 @@ _FOREIGN = (
     "http_proxy",
     "HTTP_PROXY",
 )
+_FOREIGN_TO_HTTPS = ("https_proxy", "HTTPS_PROXY")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,17 +55,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory")
     fleet = argparse.ArgumentParser(add_help=False)
-    fleet.add_argument("--fleet", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys")
+    fleet.add_argument(
+        "--fleet", metavar="FILE", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys"
+    )
     common = argparse.ArgumentParser(add_help=False, parents=[fleet])
-    common.add_argument("--audit-log", type=Path, help="append every request and machine event here, as JSON lines")
-    common.add_argument("--state-dir", type=Path, help="keep the machines' files here; otherwise they go at the end")
+    common.add_argument(
+        "--audit-log", metavar="FILE", type=Path, help="append every request and machine event here, as JSON lines"
+    )
+    common.add_argument(
+        "--state-dir", metavar="DIR", type=Path, help="keep the machines' files here; otherwise they go at the end"
+    )
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
+    common.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate made for this start")
     time = common.add_mutually_exclusive_group()
     time.add_argument("--clock", choices=CLOCKS, help="virtual: time stands still until a request moves it")
     time.add_argument("--speed", type=_speed, metavar="N", help="let fleet time run N times as fast as real time")
     serve = verbs.add_parser("serve", parents=[common], help="serve until stopped")
-    serve.add_argument("--listen", default="127.0.0.1:0", type=_address, help="host:port (default: %(default)s)")
-    serve.add_argument("--ready-file", type=Path, help="written, as JSON, once it serves")
+    serve.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:0",
+        type=_address,
+        help="where; port 0 is any free one (default: %(default)s)",
+    )
+    serve.add_argument("--ready-file", metavar="FILE", type=Path, help="written, as JSON, once it serves")
     serve.set_defaults(act=lambda options: _interruptible(_serve, options))
     run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
@@ -136,7 +150,7 @@ def _remove_ready_file(options: argparse.Namespace) -> None:
 def _write_ready_file(path: Path, endpoint: Endpoint) -> None:
     """In one step: whoever waits for the file finds it whole."""
     temporary = path.with_name(path.name + ".new")
-    ready = asdict(endpoint) | {"pid": os.getpid()}
+    ready = {key: value for key, value in asdict(endpoint).items() if value} | {"pid": os.getpid()}
     try:
         temporary.write_text(json.dumps(ready, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o600)
@@ -149,7 +163,8 @@ async def _run(options: argparse.Namespace, signals: StopSignals) -> int:
     command = options.command[1:] if options.command[0] == "--" else options.command
 
     async def until_done(endpoint: Endpoint) -> int:
-        environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        foreign = _FOREIGN + (_FOREIGN_TO_HTTPS if endpoint.ca_file else ())
+        environment = {name: value for name, value in os.environ.items() if name not in foreign}
         # Nothing asks the metadata server for credentials by mistake.
         environment |= endpoint.environment() | {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
         early: list[signal.Signals] = []
@@ -178,7 +193,11 @@ async def _while_serving(
     options: argparse.Namespace, host: str, port: int, work: Callable[[Endpoint], Awaitable[int]]
 ) -> int:
     simulator = Simulator(
-        _fleet(options), state_dir=options.state_dir, audit_log=options.audit_log, machine=options.machine
+        _fleet(options),
+        state_dir=options.state_dir,
+        audit_log=options.audit_log,
+        machine=options.machine,
+        tls=options.tls,
     )
     try:
         return await work(await simulator.start(host, port))

@@ -11,6 +11,7 @@ from ecs_simulator.clock import Clock, FastClock, ManualClock, RealClock
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.errors import SimulatorError
 from ecs_simulator.fleet import Fleet, InstanceSpec
+from ecs_simulator.gateway.certificate import serve_with_new_certificate
 from ecs_simulator.gateway.known_actions import check_fleet
 from ecs_simulator.gateway.server import Gateway
 from ecs_simulator.ids import Ids
@@ -18,6 +19,9 @@ from ecs_simulator.machines.base import Machine
 from ecs_simulator.machines.namespace.machine import NamespaceMachine, why_not
 from ecs_simulator.machines.scripted import ScriptedMachine
 from ecs_simulator.state import State
+
+# What Alibaba's old SDK for Python, requests, OpenSSL, curl and Node take authorities from.
+_TRUST = ("ALIBABA_CLOUD_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,13 @@ class Endpoint:
     region_id: str
     access_key_id: str
     access_key_secret: str
+    ca_file: str = ""
+    """With HTTPS the authorities that a client has to trust."""
 
     def environment(self) -> dict[str, str]:
-        """The variables with which SDKs and the collection find it."""
+        """The variables with which SDKs and the collection find it, and trust it."""
         return {
+            **(dict.fromkeys(_TRUST, self.ca_file) if self.ca_file else {}),
             "ALIBABA_CLOUD_ECS_ENDPOINT": self.ecs_endpoint,
             "ALIBABA_CLOUD_OOS_ENDPOINT": self.oos_endpoint,
             "ALIBABA_CLOUD_REGION_ID": self.region_id,
@@ -45,7 +52,8 @@ class Simulator:
     """A fleet that is served over HTTP between :meth:`start` and :meth:`close`.
 
     ``state_dir`` keeps the machines' files; without one they live in a temporary folder that goes with
-    :meth:`close`. ``machine`` overrides the kind of every Linux machine, ``clock`` the fleet's.
+    :meth:`close`. ``machine`` overrides the kind of every Linux machine, ``clock`` the fleet's. With ``tls`` it
+    serves HTTPS.
     """
 
     def __init__(
@@ -56,10 +64,12 @@ class Simulator:
         audit_log: Path | None = None,
         machine: str | None = None,
         clock: Clock | None = None,
+        tls: bool = False,
     ) -> None:
         self._fleet = _with_machine(fleet, machine) if machine else fleet
         self._clock = clock or _clock(self._fleet)
         self._state_dir = state_dir
+        self._tls = tls
         self._state: State | None = None
         self._audit = Audit(self._clock, audit_log)
         self._gateway: Gateway | None = None
@@ -80,13 +90,14 @@ class Simulator:
         )
         await self.cloud.start()
         self._gateway = Gateway(self.cloud)
+        tls, ca_file = serve_with_new_certificate(state.path.absolute() / "tls", host) if self._tls else (None, "")
         try:
-            bound = await self._gateway.start(host, port)
+            bound = await self._gateway.start(host, port, tls)
         except OSError as error:
             raise SimulatorError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        url = f"http://{host}:{bound}"
+        url = f"{'https' if tls else 'http'}://{host}:{bound}"
         key = fleet.access_keys[0]
-        return Endpoint(url, url, fleet.regions[0], key.id, key.secret)
+        return Endpoint(url, url, fleet.regions[0], key.id, key.secret, str(ca_file))
 
     async def close(self) -> None:
         """Stop serving and end every machine."""

@@ -34,6 +34,8 @@ class Signed:
     method: str = "POST"
     time: str = field(default_factory=stamp)
     nonce: str = field(default_factory=lambda: str(uuid4()))
+    unsigned: str = ""
+    """A header that the signature of version 3 leaves out."""
     changes: dict[str, str] = field(default_factory=dict)
     """Headers, or with 1.0 parameters, that get another value before it is signed."""
 
@@ -53,8 +55,10 @@ class Signed:
             **token,
             **self.changes,
         }
+        headers = request.headers
+        request.headers = {name: value for name, value in headers.items() if name != self.unsigned}
         authorization = Utils.get_authorization(request, "ACS3-HMAC-SHA256", payload, self.key, self.secret)
-        headers = {**request.headers, "Authorization": authorization}
+        headers = {**headers, "Authorization": authorization}
         return await send(self.method, f"{url}/?{_encoded(self.query)}", headers, body, self.form is not None)
 
     async def v1(self, url: str) -> tuple[int, dict[str, Any], dict[str, str]]:

@@ -113,6 +113,21 @@ def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], senten
     assert "Traceback" not in done.stderr
 
 
+def test_https_is_trusted_by_who_reads_the_file_of_authorities(fleet: Path) -> None:
+    show = (
+        "import os, ssl, urllib.request as u; e = os.environ['ALIBABA_CLOUD_ECS_ENDPOINT']; "
+        "print(e, os.environ.get('https_proxy'), u.urlopen(e + '/_simulator/faults').read().decode());"
+        "[print(os.path.exists(os.environ[n])) for n in ('ALIBABA_CLOUD_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS')];"
+        "os.environ.pop('SSL_CERT_FILE'); u._opener = None; u.urlopen(e + '/_simulator/faults')"
+    )
+    done = run("run", "--tls", "--fleet", fleet, "--", sys.executable, "-c", show, https_proxy="http://proxy.invalid")
+    url, proxy, *rest = done.stdout.split(maxsplit=2)
+    assert url.startswith("https://127.0.0.1:"), done.stderr
+    assert (proxy, *rest) == ("None", '{"faults": []}\nTrue\nTrue\n')
+    # Who has nothing but the system's authorities trusts no simulator.
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+
 def test_an_inventory_says_which_host_is_which_instance(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yml"
     regions = (

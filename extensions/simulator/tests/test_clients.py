@@ -31,12 +31,13 @@ def interpreter(program: str) -> str:
     return node
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_a_client_describes_runs_waits_reads_restarts_and_waits(program: str, tmp_path: Path) -> None:
+async def test_a_client_describes_runs_waits_reads_restarts_and_waits(program: str, tls: bool, tmp_path: Path) -> None:
     command = [interpreter(program), str(CLIENTS / program), WEB]
     answers = [{"output": "hello\n"}]
     web = {"name": "web-01", "id": WEB, "boot_s": 0, "answers": answers}
-    async with serving(make_fleet(web, settings={"stop_grace_s": 0.2}), tmp_path) as call:
+    async with serving(make_fleet(web, settings={"stop_grace_s": 0.2}), tmp_path, tls=tls) as call:
         environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         environment |= call.endpoint.environment() | {"NODE_PATH": str(NODE_MODULES)}
         process = await asyncio.create_subprocess_exec(
@@ -45,6 +46,7 @@ async def test_a_client_describes_runs_waits_reads_restarts_and_waits(program: s
         async with asyncio.timeout(120):
             output, errors = await process.communicate()
         assert process.returncode == 0, errors.decode()
+        assert call.url.startswith("https://" if tls else "http://")
         assert json.loads(output) == {
             "before": "Running",
             "command": "Success",

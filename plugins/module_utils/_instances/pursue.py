@@ -62,7 +62,11 @@ class Pursuit(Generic[T]):
             progress.update(f"{total - len(left)} of {count(total, 'instance')} done")
             return left
 
-        wait_until(take, lambda left: not left, deadline=self.deadline, clock=clock)
+        with progress.when_interrupted(
+            f"Interrupted, and {self.action} goes on where it was sent. Run the task again to wait for the rest: what "
+            "is so already, or on its way, is left alone."
+        ):
+            wait_until(take, lambda left: not left, deadline=self.deadline, clock=clock)
 
     def _look(self, instance_ids: Sequence[str]) -> None:
         """How instances are now; nothing new while the API does not tell. Released ones are seen no more."""

@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection.
-"""Asking instances for their boot id, through a command."""
+"""Asking instances for their boot id, or on Windows for the time of their boot, through a command."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._cloud_assistant.command import Command
-from .._cloud_assistant.submit import CommandApi, submit
+from .._cloud_assistant.submit import CommandApi, Submission, submit
 from .._cloud_assistant.wait import wait_for
 from .._instances.failure import Failure
 from .._progress import Progress
 from .._sdk.limits import DELIVERY_S
 from .._waiting import Clock, Deadline
-from .receipts import BOOT_ID
+from .receipts import BOOT_ID, BOOT_TIME
 
 _TIMEOUT_S = 60
 # Inside an OS container the boot id is the host's, unless it is mounted over.
-_SCRIPT = """\
+_SHELL = """\
 #!/bin/sh
 file=/proc/sys/kernel/random/boot_id
 if { [ -e /run/.containerenv ] || [ -e /.dockerenv ]; } && ! grep -q " $file " /proc/self/mounts; then
@@ -29,6 +29,13 @@ else
   echo "NONCE $(cat "$file")"
 fi
 """
+# The format "o" is the same in every culture.
+_POWERSHELL = """\
+$ErrorActionPreference = 'Stop'
+$booted = (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().ToString('o')
+Write-Output "NONCE $($booted)"
+"""
+_SCRIPTS = {"linux": ("RunShellScript", _SHELL), "windows": ("RunPowerShellScript", _POWERSHELL)}
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,20 @@ class Probe:
 
 
 def probe_boot_ids(
-    api: CommandApi, instance_ids: Sequence[str], *, clock: Clock, progress: Progress
+    api: CommandApi, platforms: Mapping[str, str], *, clock: Clock, progress: Progress
 ) -> dict[str, Probe]:
-    """The boot id of each instance. The answer carries a nonce: output of anything else is not taken for one."""
+    """The boot id of each instance, for which its platform is given.
+
+    The answer carries a nonce: output of anything else is not taken for one.
+    """
     nonce = uuid.uuid4().hex
-    command = Command(content=_SCRIPT.replace("NONCE", nonce), timeout_s=_TIMEOUT_S, name="cloudops-boot-id")
-    submission = submit(api, command, instance_ids)
+    submission = Submission()
+    for platform, (kind, script) in _SCRIPTS.items():
+        ids = [instance_id for instance_id, one in platforms.items() if one == platform]
+        content = script.replace("NONCE", nonce)
+        command = Command(content=content, type=kind, timeout_s=_TIMEOUT_S, name="cloudops-boot-id")
+        if ids:
+            submission.add(submit(api, command, ids))
     deadline = Deadline(clock, _TIMEOUT_S + DELIVERY_S)
     results = wait_for(submission.invocations, deadline=deadline, clock=clock, progress=progress)
     probes = {instance_id: Probe(None, failure) for instance_id, failure in submission.failures.items()}
@@ -55,8 +70,8 @@ def probe_boot_ids(
 
 
 def read_probe(nonce: str, output: str, error_info: str | None) -> Probe:
-    """The boot id in a command's output."""
-    match = re.search(rf"^{nonce} ({BOOT_ID.pattern})$", output, re.MULTILINE)
+    """The boot id, or the time of the boot, in a command's output."""
+    match = re.search(rf"^{nonce} ({BOOT_ID.pattern}|{BOOT_TIME.pattern})\r?$", output, re.MULTILINE)
     if match:
         return Probe(match[1])
     return Probe(None, Failure("agent", error_info or "The instance did not tell its boot id."))

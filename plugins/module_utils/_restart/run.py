@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._cloud_assistant.fitness import find_unfit
+from .._cloud_assistant.fitness import unfitness
+from .._instances.describe import look
 from .._instances.ids import check_ecs_ids
 from .._instances.outcome import failure_sentence, summarize
 from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._waiting import Clock
-from .reboot import RebootApi, reboot_and_prove, result_of_receipt
+from .reboot import RebootApi, platform_of, reboot_and_prove, result_of_receipt
 from .receipts import judge
 
 
@@ -34,7 +35,10 @@ def reboot_instances(
         raise BadInput("timeout must be at least 1 second.")
     api = connect()
     if dry:
-        unfit = find_unfit(api, instance_ids, "linux")
+        seen = look(api, instance_ids)
+        found = {key: unfitness(one, platform_of(one.instance), api.region_id) for key, one in seen.items()}
+        # A forced restart is for instances that do not answer, too.
+        unfit = {key: failure for key, failure in found.items() if failure and not (force and failure.kind == "agent")}
         untouched = judge(method="none", before=None, after=None, requested_at=None, proven_at=None)
         results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
         for key in results.keys() - unfit.keys():

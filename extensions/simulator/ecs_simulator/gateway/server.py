@@ -3,10 +3,12 @@
 
 import functools
 import logging
+import ssl
 import time
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ecs_simulator.api.actions import PRODUCTS, Action
 from ecs_simulator.api.parameters import Parameters
@@ -25,6 +27,9 @@ from ecs_simulator.gateway.throttle import Throttling
 
 # RunCommand sends up to 24 KB of script in the request line.
 _REQUEST_LINE_BYTES = 64 * 1024
+_LOG = logging.getLogger(__name__)
+# What is no HTTP is answered with status 400, and is no bug of ours to report.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 _NO_CALL = Call({}, "", "", "", "", "", "")
 
 
@@ -40,17 +45,21 @@ class Gateway:
         self._control = Control(cloud)
         self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; returns the port, which the system chooses when ``port`` is 0."""
         application = web.Application()
         application.router.add_route("*", "/", self._serve)
         self._control.add_routes(application.router)
         application.router.add_post(REGISTER_PATH, Registration(self._cloud).register)
         self._runner = web.AppRunner(
-            application, access_log=None, max_line_size=_REQUEST_LINE_BYTES, max_field_size=_REQUEST_LINE_BYTES
+            application,
+            access_log=None,
+            logger=_LOG,
+            max_line_size=_REQUEST_LINE_BYTES,
+            max_field_size=_REQUEST_LINE_BYTES,
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
         await site.start()
         bound: int = self._runner.addresses[0][1]
         return bound
@@ -92,7 +101,7 @@ class Gateway:
             answer["Recommend"] = f"https://api.aliyun.com/troubleshoot?q={code}&product=Ecs&requestId={request_id}"
         except Exception:
             # A bug of ours: say so in the API's words, and where the maintainer looks.
-            logging.getLogger(__name__).exception("%s failed", call.action)
+            _LOG.exception("%s failed", call.action)
             status, code = 500, "InternalError"
             answer = {"Code": code, "Message": "The simulator failed; its standard error says why."}
         self._cloud.audit.api(

@@ -8,12 +8,15 @@ import time
 from urllib.parse import urlsplit
 
 from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.http.protocol_type import HTTP, HTTPS
 from aliyunsdkecs.request.v20140526.DescribeInstancesRequest import DescribeInstancesRequest
 from aliyunsdkecs.request.v20140526.DescribeInvocationResultsRequest import DescribeInvocationResultsRequest
 from aliyunsdkecs.request.v20140526.RebootInstancesRequest import RebootInstancesRequest
 from aliyunsdkecs.request.v20140526.RunCommandRequest import RunCommandRequest
 
 INSTANCE = sys.argv[1]
+# The SDK asks whether the protocol is its own text, not whether it reads the same.
+PROTOCOLS = {"http": HTTP, "https": HTTPS}
 UNFINISHED = ("Pending", "Scheduled", "Running", "Stopping")
 
 endpoint = urlsplit(os.environ["ALIBABA_CLOUD_ECS_ENDPOINT"])
@@ -27,7 +30,7 @@ client = AcsClient(
 
 def ask(request):
     request.set_endpoint(endpoint.hostname)
-    request.set_protocol_type(endpoint.scheme)
+    request.set_protocol_type(PROTOCOLS[endpoint.scheme])
     return json.loads(client.do_action_with_exception(request))
 
 
