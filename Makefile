@@ -37,8 +37,8 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write documentation docs bench-simulator test-kill test-random \
-	test-sample test-matrix venv venv-dev clean
+	targets unit integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
+	test-random test-sample test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; a
 test-sample: venv-dev ## A sample of both, KILL_SAMPLE=9 and RUNS=24
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
 	@$(MAKE) --no-print-directory test-random RUNS=24
+
+bench-modules: venv-dev ## Measure what a script on 1, 100 and 1,000 instances costs, beside other ways: 8 min
+	@$(GATE) $@ python tests/bench/modules.py
 
 coverage: unit integration ## Show the coverage of each layer; fails where it has become less
 	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'

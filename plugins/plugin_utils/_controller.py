@@ -156,30 +156,31 @@ class _Kept:
         """Show it before Ansible's own handler ends this worker, and the module with it."""
 
         def show(number: int, frame: Any) -> None:
-            if self.line:
-                _tell_people(f"    {self.line}")
+            if self.line and stderr is not None:
+                os.write(stderr, f"    {self.line}\n".encode())
             if callable(before):
                 before(number, frame)
 
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        stderr = _errors_of_ansible()
         before = signal.getsignal(signal.SIGINT)
-        ours = threading.current_thread() is threading.main_thread()
-        if ours:
-            signal.signal(signal.SIGINT, show)
+        signal.signal(signal.SIGINT, show)
         try:
             yield
         finally:
-            if ours:
-                signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before)
+            if stderr is not None:
+                os.close(stderr)
 
 
-def _tell_people(line: str) -> None:
-    """Write to the error output of Ansible's main process, which by now shows nothing more that workers send it."""
+def _errors_of_ansible() -> int | None:
+    """The error output of Ansible's main process: once interrupted, that shows nothing more that workers send it."""
     try:
-        # Appended: it may be a file.
-        with open(f"/proc/{os.getppid()}/fd/2", "a", encoding="utf-8") as stderr:
-            stderr.write(f"{line}\n")
+        return os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND)
     except OSError:
-        display.display(line)
+        return None  # not on Linux: people have the first line of the wait
 
 
 def _show_lines(descriptor: int, stop: int, kept: _Kept) -> None:

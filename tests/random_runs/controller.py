@@ -15,10 +15,13 @@ from typing import Any
 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._module import Context
 from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
-from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk import imports  # noqa: F401  imports the SDK
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk import imports
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import CloudError
 from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import RealClock
 from ansible_collections.cloudops.alibaba.plugins.modules import ecs_patch, ecs_patch_info
+
+# Imported before the fork, so that no controller has to wait for it.
+SDK = imports.models
 
 
 def control(job: dict[str, Any], answer: Connection) -> None:

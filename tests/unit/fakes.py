@@ -145,7 +145,7 @@ class FakeApi:
     commands: dict[str, CommandRow] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    sent_file: Callable[[str, str], TaskRow] = lambda invoke_id, instance_id: task(invoke_id, instance_id)
+    sent_file: Callable[[str, str], TaskRow] = task
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")

@@ -28,6 +28,7 @@ def test_pending_events_are_joined_in_the_next_one_first() -> None:
         event("e-1", "i-1", "Executing", 100),
         event("e-2", "i-1", "Executed", 200),
         event("e-4", "i-2", "Inquiring", 100),
+        event("e-3", "i-1", "Scheduled", 300),  # on two pages
     ]
     found = look(api, None)["instances"]
     assert [row["event_id"] for row in found["i-1"]["system_events"]] == ["e-1", "e-3"]

@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._instances.describe import DescribeApi, Seen, look
-from .._instances.failure import Failure
+from .._instances.failure import Failure, no_such_instance
 
 
 def unfitness(seen: Seen, platform: str, region_id: str) -> Failure | None:
     """Why a command of a platform cannot run on an instance now; None when it can."""
     instance, agent = seen.instance, seen.agent
     if instance is None:
-        return Failure("instance", f"There is no such instance in {region_id}. Check the instance id and the region.")
+        return no_such_instance(region_id)
     if instance.status != "Running":
         return Failure("instance", f"The instance is {instance.status}, not Running. Start it first.")
     if instance.os_type and instance.os_type != platform:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .._instances.describe import DescribeApi, chunks
-from .._instances.failure import Failure, failure_of
+from .._instances.failure import Failure, blames_instances, failure_of
 from .._sdk.errors import ApiError, CloudError
 from .._sdk.shapes import InvocationRow, TaskRow
 from .command import Startable, StartApi
@@ -24,8 +24,6 @@ from .fitness import find_unfit
 
 # RunCommand calls side by side.
 _SIDE_BY_SIDE = 4
-# Beginnings of error codes that blame an instance rather than the request.
-_BLAME_INSTANCES = ("InvalidInstance", "InvalidInstanceId", "IncorrectInstanceStatus")
 
 
 class CommandApi(DescribeApi, StartApi, Protocol):
@@ -89,7 +87,7 @@ def submit_piece(api: CommandApi, command: Startable, piece: Sequence[str]) -> S
     try:
         return Submission(invocations=[_run(api, command, piece)])
     except CloudError as error:
-        if isinstance(error, ApiError) and error.code.split(".")[0] in _BLAME_INSTANCES:
+        if isinstance(error, ApiError) and blames_instances(error):
             return _without_culprits(api, command, piece, error)
         return Submission(failures=dict.fromkeys(piece, failure_of(error)))
 

@@ -28,8 +28,8 @@ _SIDE_BY_SIDE = 4
 # that share at most; and long enough for so many polls that the API's rate limit has room for others.
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
-_SHARE = 0.08
-_POLL_S = 0.12
+_SHARE = 0.05
+_POLL_S = 0.08
 # What the agent and the service need to make a stopped command a Terminated one.
 _STOPPING_S = 30
 

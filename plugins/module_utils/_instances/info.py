@@ -65,12 +65,15 @@ def instance_info(
 
 
 def _pending_events(api: InfoApi, instance_ids: Sequence[str]) -> dict[str, list[EventRow]]:
-    """The events that instances have ahead of them, the next one first."""
-    pending = defaultdict(list)
+    """The events that instances have ahead of them, the next one first.
+
+    An event counts once, also when it moved from one page to the next meanwhile.
+    """
+    pending: dict[str, dict[str, EventRow]] = defaultdict(dict)
     for chunk in chunks(instance_ids, limits.EVENT_IDS):
         for event in api.describe_system_events(chunk, PENDING):
-            pending[event.instance_id].append(event)
-    return {key: sorted(events, key=lambda event: event.not_before or 0.0) for key, events in pending.items()}
+            pending[event.instance_id][event.event_id] = event
+    return {key: sorted(events.values(), key=lambda event: event.not_before or 0.0) for key, events in pending.items()}
 
 
 def describe_agent(agent: AgentRow | None) -> dict[str, Any]:

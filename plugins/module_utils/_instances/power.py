@@ -21,7 +21,7 @@ from .failure import Failure, blames_instances, failure_of
 # Sends a request for some instances within some seconds.
 Send = Callable[[Sequence[str], float], list[PowerRow]]
 # Why an instance was not accepted, or None where it was.
-Answers = dict[str, Failure | None]
+Answers = dict[str, "Failure | None"]
 
 
 class PowerApi(Protocol):

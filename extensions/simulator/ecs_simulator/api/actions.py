@@ -69,7 +69,7 @@ ACTIONS: dict[str, Action] = {
     "DescribeSendFileResults": _anonymous(files.describe_send_file_results),
     "RunCommand": commands.run_command,
     "InvokeCommand": commands.invoke_command,
-    "CreateCommand": _anonymous(saved_commands.create_command),
+    "CreateCommand": saved_commands.create_command,
     "ModifyCommand": _anonymous(saved_commands.modify_command),
     "DeleteCommand": _anonymous(saved_commands.delete_command),
     "DescribeCommands": _anonymous(saved_commands.describe_commands),

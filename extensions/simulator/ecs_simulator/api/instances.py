@@ -26,12 +26,21 @@ _SECURITY_GROUP_ID = "sg-bp1simulator"
 # What an instance of the simulator has: nothing, so a request that asks for some finds none.
 _NOTHING = ("EipAddresses", "PublicIpAddresses", "InnerIpAddresses", "HpcClusterId", "KeyPairName", "RdmaIpAddresses")
 
+
+def image_id(instance: Instance) -> str:
+    return instance.spec.image_id or _IMAGES[instance.spec.os]
+
+
+def _family(instance: Instance) -> str:
+    return instance.spec.instance_type.rpartition(".")[0]
+
+
 # Parameter → what it is compared with.
 _PLAIN: dict[str, Callable[[Instance], str]] = {
     "ZoneId": lambda instance: instance.spec.zone_id,
-    "ImageId": lambda instance: image_id(instance),
+    "ImageId": image_id,
     "InstanceType": lambda instance: instance.spec.instance_type,
-    "InstanceTypeFamily": lambda instance: _family(instance),
+    "InstanceTypeFamily": _family,
     "InstanceNetworkType": lambda instance: "vpc",
     "InstanceChargeType": lambda instance: "PostPaid",
     "VpcId": lambda instance: instance.spec.vpc_id,
@@ -71,10 +80,6 @@ def describe_instance_status(cloud: Cloud, parameters: Parameters) -> dict[str, 
     fields = page.fields()
     del fields["NextToken"]
     return {"InstanceStatuses": {"InstanceStatus": rows}, **fields}
-
-
-def image_id(instance: Instance) -> str:
-    return instance.spec.image_id or _IMAGES[instance.spec.os]
 
 
 def _read_filter(parameters: Parameters) -> Callable[[Instance], bool]:
@@ -139,10 +144,6 @@ def _read_array(parameters: Parameters, name: str, error_code: str) -> Collectio
     if len(values) > _MAXIMUM_IDS:
         raise ApiError(400, f"InvalidParameter.{name}", f"The number of {name} exceeds the upper limit.")
     return dict.fromkeys(values)
-
-
-def _family(instance: Instance) -> str:
-    return instance.spec.instance_type.rpartition(".")[0]
 
 
 def _describe(instance: Instance) -> dict[str, Any]:
