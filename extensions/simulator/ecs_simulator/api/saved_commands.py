@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from ecs_simulator.api import command_fields as fields
+from ecs_simulator.api.client_token import once
 from ecs_simulator.api.invocation_rows import encode, tag_fields
 from ecs_simulator.api.invocations import wants_plain_text
-from ecs_simulator.api.lifecycle import read_client_token
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.clock import iso
@@ -21,7 +21,7 @@ _MAXIMUM_PAGE = 50
 
 
 def create_command(cloud: Cloud, parameters: Parameters, caller: str) -> dict[str, Any]:
-    return cloud.once(caller, read_client_token(parameters), parameters.as_dict(), lambda: _create(cloud, parameters))
+    return once(cloud, parameters, caller, lambda: _create(cloud, parameters))
 
 
 def _create(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
