@@ -83,7 +83,8 @@ def measure(cloud: Cloud, command: list[str], known: str) -> Cost:
     """Run a command; ``known`` begins the lines that each stand for an instance whose output is known."""
     before = len(cloud.audit())
     began = time.monotonic()
-    process = subprocess.Popen(command, cwd=cloud.folder, env=cloud.environment, stdout=subprocess.PIPE, text=True)
+    environment = cloud.environment | {"PYTHONUNBUFFERED": "1"}  # lines then come when they are written
+    process = subprocess.Popen(command, cwd=cloud.folder, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     returned, lines = time.time(), []
     for line in process.stdout:
