@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ecs_simulator.clock import ManualClock
 from ecs_simulator.machines.namespace.machine import why_not
 
 
@@ -16,3 +17,9 @@ def namespaces() -> None:
         reason = asyncio.run(why_not(Path(folder)))
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until the test moves it; give it to the simulator."""
+    return ManualClock()

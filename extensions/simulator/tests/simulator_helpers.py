@@ -132,6 +132,11 @@ async def refused(call: Caller, action: str, **parameters: Any) -> tuple[int, st
     return caught.value.status_code, caught.value.code
 
 
+async def refused_here(call: Caller, action: str, **parameters: Any) -> tuple[int, str]:
+    """The same in the region of the tests."""
+    return await refused(call, action, region_id=REGION, **parameters)
+
+
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
     """Look until there is something to see."""
     async with asyncio.timeout(seconds):

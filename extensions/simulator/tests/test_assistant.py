@@ -7,34 +7,22 @@ from typing import Any
 
 import pytest
 from alibabacloud_ecs20140526 import models
-from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from ecs_simulator.clock import ManualClock
-from simulator_helpers import REGION, Caller, make_fleet, serving
+from simulator_helpers import REGION, Caller, make_fleet, refused_here, serving
 
 WEB, BARE, OLD, WINDOWS = (f"i-bp1assist000000000{number}" for number in range(1, 5))
 INSTANCES = [
     {"name": "web-01", "id": WEB, "agent": {"plugins": {"ecsgo-helper": "1.6", "ACS-ECS-Client": "2.0"}}},
     {"name": "bare-01", "id": BARE, "agent": {"state": "stopped"}},
-    {"name": "old-01", "id": OLD, "agent": {"version": "2.2.3.200"}},
+    {"name": "old-01", "id": OLD, "agent": {"version": "2.2.3.200"}, "answers": [{"exit_code": 194}]},
     {"name": "win-01", "id": WINDOWS, "os": "windows", "agent": {"version": "2.1.3.256"}},
 ]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
 
 
 @pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     async with serving(make_fleet(*INSTANCES), tmp_path, machine="scripted", clock=clock) as caller:
         yield caller
-
-
-async def refused(call: Caller, action: str, **parameters: Any) -> tuple[int, str]:
-    with pytest.raises(AlibabaCloudException) as caught:
-        await call(action, **({"region_id": REGION} | parameters))
-    return caught.value.status_code, caught.value.code
 
 
 async def statuses(call: Caller, **filters: Any) -> dict[str, dict[str, Any]]:
@@ -49,7 +37,7 @@ async def test_what_an_agent_can_depends_on_its_version(call: Caller) -> None:
     assert supported == {WEB, WINDOWS}
     assert set(await statuses(call, ostype="Windows")) == {WINDOWS}
     assert await statuses(call, ostype="FreeBSD") == {}
-    assert (await refused(call, "DescribeCloudAssistantStatus", ostype="Plan9"))[1] == "InvalidParameter.OSType"
+    assert (await refused_here(call, "DescribeCloudAssistantStatus", ostype="Plan9"))[1] == "InvalidParameter.OSType"
     assert len(await statuses(call, max_results=2)) == 2
 
 
@@ -59,10 +47,12 @@ async def test_the_agent_is_installed(call: Caller, clock: ManualClock) -> None:
     await clock.advance(6)
     assert (await statuses(call))[BARE]["CloudAssistantStatus"] == "true"
     assert [event["instance_id"] for event in call.events("agent_up")].count(WEB) == 1
-    assert await refused(call, "InstallCloudAssistant", instance_id=["i-nope"]) == (404, "InvalidInstance.NotFound")
-    assert await refused(call, "InstallCloudAssistant", instance_id=[]) == (400, "MissingParam.InstanceId")
-    many = [f"i-{number}" for number in range(51)]
-    assert await refused(call, "InstallCloudAssistant", instance_id=many) == (403, "InstanceIds.ExceedLimit")
+    for ids, error in [
+        (["i-nope"], (404, "InvalidInstance.NotFound")),
+        ([], (400, "MissingParam.InstanceId")),
+        ([f"i-{number}" for number in range(51)], (403, "InstanceIds.ExceedLimit")),
+    ]:
+        assert await refused_here(call, "InstallCloudAssistant", instance_id=ids) == error
 
 
 async def test_the_installed_agent_may_need_a_restart(tmp_path: Path, clock: ManualClock) -> None:
@@ -74,6 +64,22 @@ async def test_the_installed_agent_may_need_a_restart(tmp_path: Path, clock: Man
         await call("RebootInstance", instance_id=BARE)
         await clock.advance(60)
         assert (await statuses(call))[BARE]["CloudAssistantStatus"] == "true"
+
+
+async def test_an_agent_that_is_too_old_is_replaced(call: Caller, clock: ManualClock) -> None:
+    await call("InstallCloudAssistant", region_id=REGION, instance_id=[WEB, OLD, WINDOWS])
+    await clock.advance(4)
+    await call("InstallCloudAssistant", region_id=REGION, instance_id=[OLD])  # on its way: it does not start anew
+    assert (await statuses(call))[OLD]["CloudAssistantVersion"] == "2.2.3.200"
+    await clock.advance(2)
+    versions = {instance_id: row["CloudAssistantVersion"] for instance_id, row in (await statuses(call)).items()}
+    assert versions == {WEB: "2.2.3.1065", BARE: "", OLD: "2.2.3.1065", WINDOWS: "2.1.3.1065"}
+    events = [(event["event"], event["instance_id"]) for event in call.events("agent_up", "agent_down")]
+    assert events[-4:] == [("agent_down", OLD), ("agent_up", OLD), ("agent_down", WINDOWS), ("agent_up", WINDOWS)]
+    # Exit codes that restart are new to it.
+    await call.run("restart", OLD)
+    await clock.advance(1)
+    assert [event["instance_id"] for event in call.events("shutdown")] == [OLD]
 
 
 async def test_plugins(call: Caller) -> None:
@@ -95,7 +101,7 @@ async def test_plugins(call: Caller) -> None:
         ({"instance_id": [f"i-{number}" for number in range(51)], "name": "x"}, "InstanceIds.ExceedLimit"),
         ({"instance_id": [WEB], "name": "x" * 256}, "InvalidParameter.Name"),
     ]:
-        assert (await refused(call, "ListPluginStatus", **parameters))[1] == code
+        assert (await refused_here(call, "ListPluginStatus", **parameters))[1] == code
 
 
 async def settings(call: Caller, *types: str) -> dict[str, Any]:
@@ -173,10 +179,10 @@ async def test_what_cannot_be_set(call: Caller, parameters: dict[str, Any], code
     }
     setting_type = parameters.get("setting_type") or types[next(iter(parameters))]
     request = parameters | {"setting_type": setting_type}
-    assert await refused(call, "ModifyCloudAssistantSettings", **request) == (400, code)
+    assert await refused_here(call, "ModifyCloudAssistantSettings", **request) == (400, code)
 
 
 async def test_what_cannot_be_asked(call: Caller) -> None:
-    assert await refused(call, "DescribeCloudAssistantSettings") == (400, "MissingParameter.SettingType")
-    code = await refused(call, "DescribeCloudAssistantSettings", setting_type=["Colour"])
+    assert await refused_here(call, "DescribeCloudAssistantSettings") == (400, "MissingParameter.SettingType")
+    code = await refused_here(call, "DescribeCloudAssistantSettings", setting_type=["Colour"])
     assert code == (400, "InvalidParameter.SettingType")

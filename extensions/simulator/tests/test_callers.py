@@ -22,11 +22,6 @@ SIGNATURES = pytest.mark.parametrize("signature", ["v3", "v1"])
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     fleet = make_fleet({"name": "web-01"}, access_keys=KEYS, roles=ROLES)
     async with serving(fleet, tmp_path, machine="scripted", clock=clock) as caller:

@@ -21,11 +21,6 @@ INSTANCES = [
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     async with serving(make_fleet(*INSTANCES), tmp_path, machine="scripted", clock=clock) as caller:
         yield caller

@@ -17,11 +17,6 @@ GOOD: dict[str, Any] = {"region_id": REGION, "image_id": "aliyun_3_x64", "instan
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     fleet = make_fleet(
         {"name": "web-01", "id": WEB, "answers": [{"seconds": 3600}]},

@@ -20,11 +20,6 @@ def fleet(*faults: dict[str, Any], **settings: Any) -> Any:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     async with serving(fleet(), tmp_path, machine="scripted", clock=clock) as caller:
         yield caller

@@ -15,11 +15,6 @@ HERE, WEB = "mi-hz0testhere00000001", "i-bp1testweb000000001"
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     fleet = make_fleet(
         {"name": "cellar-01", "id": HERE, "managed": True, "tags": {"place": "cellar"}, "answers": [{"output": "hi"}]},

@@ -16,11 +16,6 @@ MANY = ["RebootInstances", "StopInstances", "StartInstances"]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def call(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Caller]:
     fleet = make_fleet(
         {"name": "web-01", "id": WEB, "boot_s": 10},

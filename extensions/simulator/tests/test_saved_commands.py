@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from alibabacloud_ecs20140526 import models
-from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
-from simulator_helpers import REGION, Caller, make_fleet, serving
+from simulator_helpers import REGION, Caller, make_fleet, refused_here, serving
 
 WEB = "i-bp1saved0000000001"
 
@@ -48,12 +47,6 @@ async def commands(call: Caller, **filters: Any) -> list[dict[str, Any]]:
     return rows
 
 
-async def refused(call: Caller, action: str, **parameters: Any) -> tuple[int, str]:
-    with pytest.raises(AlibabaCloudException) as caught:
-        await call(action, region_id=REGION, **parameters)
-    return caught.value.status_code, caught.value.code
-
-
 async def test_a_command_is_created_described_changed_and_deleted(call: Caller) -> None:
     tag = [models.CreateCommandRequestTag(key="team", value="ops")]
     command_id = await create(call, description="says hello", timeout=30, tag=tag, resource_group_id="rg-1")
@@ -72,7 +65,7 @@ async def test_a_command_is_created_described_changed_and_deleted(call: Caller) 
     assert await commands(call) == []
     for action in ("DeleteCommand", "ModifyCommand", "InvokeCommand"):
         parameters = {"instance_id": [WEB]} if action == "InvokeCommand" else {}
-        assert await refused(call, action, command_id=command_id, **parameters) == (404, "InvalidCmdId.NotFound")
+        assert await refused_here(call, action, command_id=command_id, **parameters) == (404, "InvalidCmdId.NotFound")
 
 
 async def test_commands_are_found_by_what_they_are(call: Caller) -> None:
@@ -105,7 +98,7 @@ async def test_a_saved_command_runs_again_and_again(call: Caller) -> None:
     assert (shown["Timeout"], shown["WorkingDir"], shown["Launcher"]) == (45, "/tmp", "sh")
     (saved,) = await commands(call)
     assert (saved["InvokeTimes"], saved["Timeout"], saved["WorkingDir"]) == (2, 60, "")
-    assert (await refused(call, "InvokeCommand", command_id=command_id, instance_id=[WEB], parameters={"x": ""}))[
+    assert (await refused_here(call, "InvokeCommand", command_id=command_id, instance_id=[WEB], parameters={"x": ""}))[
         1
     ] == "Parameter.NotMatched"
 
@@ -123,7 +116,7 @@ async def test_run_command_keeps_the_command_if_asked(call: Caller) -> None:
     (row,) = await commands(call)
     assert (row["Name"], row["CommandContent"], row["InvokeTimes"]) == ("kept", "echo kept", 1)
     request = {"type": "RunShellScript", "instance_id": [WEB], "keep_command": True}
-    code = await refused(call, "RunCommand", command_content="x" * 13_825, **request)
+    code = await refused_here(call, "RunCommand", command_content="x" * 13_825, **request)
     assert code == (403, "CmdContent.ExceedLimit")
 
 
@@ -131,9 +124,9 @@ async def test_a_region_keeps_so_many_commands(call: Caller) -> None:
     for number in range(3):
         await create(call, name=f"command-{number}")
     request = {"type": "RunShellScript", "command_content": "ZWNobw=="}
-    assert await refused(call, "CreateCommand", name="x", **request) == (403, "CmdCount.ExceedQuota")
+    assert await refused_here(call, "CreateCommand", name="x", **request) == (403, "CmdCount.ExceedQuota")
     run = {"instance_id": [WEB], "keep_command": True}
-    assert await refused(call, "RunCommand", **request, **run) == (403, "CmdCount.ExceedQuota")
+    assert await refused_here(call, "RunCommand", **request, **run) == (403, "CmdCount.ExceedQuota")
     assert call.events("command_start") == []
 
 
@@ -157,4 +150,4 @@ async def test_a_region_keeps_so_many_commands(call: Caller) -> None:
 )
 async def test_what_create_command_refuses(call: Caller, change: dict[str, Any], code: tuple[int, str]) -> None:
     good = {"name": "greet", "type": "RunShellScript", "command_content": "ZWNobw=="}
-    assert await refused(call, "CreateCommand", **(good | change)) == code
+    assert await refused_here(call, "CreateCommand", **(good | change)) == code

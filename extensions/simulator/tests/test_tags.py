@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags of instances and invocations."""
+"""Tags of instances, invocations and saved commands."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -61,6 +61,18 @@ async def test_invocations_are_tagged_too(call: Caller) -> None:
         (invoke_id, "run", "7"),
         (invoke_id, "seen", "yes"),
     ]
+
+
+async def test_saved_commands_are_tagged_too(call: Caller) -> None:
+    command = {"region_id": REGION, "name": "greet", "type": "RunShellScript", "command_content": "ZWNobw=="}
+    answer = await call("CreateCommand", tag=[models.CreateCommandRequestTag(key="team", value="web")], **command)
+    command_id = answer["CommandId"]
+    await tag(call, {"stage": "prod"}, command_id, resource_type="command")
+    wanted = [models.DescribeCommandsRequestTag(key="stage", value="prod")]
+    found = await call("DescribeCommands", region_id=REGION, tag=wanted)
+    assert [row["CommandId"] for row in found["Commands"]["Command"]] == [command_id]
+    await call("UntagResources", region_id=REGION, resource_type="command", resource_id=[command_id], tag_key=["team"])
+    assert await tags(call, command_id, resource_type="command") == [(command_id, "stage", "prod")]
 
 
 async def test_a_page_has_fifty_tags_at_most(call: Caller) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.api.targets import read_hosts, read_ids
 from ecs_simulator.clock import iso
 from ecs_simulator.cloud.agent_versions import SESSIONS, missing_version
 from ecs_simulator.cloud.cloud import Cloud
-from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.host import Host
 
 _MAXIMUM = 50
@@ -18,9 +18,7 @@ _OS_NAMES = {"linux": "Linux", "windows": "Windows"}
 
 def describe_cloud_assistant_status(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     region_id = parameters.required("RegionId")
-    ids = parameters.numbered("InstanceId")
-    if len(ids) > _MAXIMUM:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
+    ids = read_ids(parameters, _MAXIMUM)
     os_type = parameters.choice("OSType", _OS_TYPES, "")
     found = [host for host in cloud.hosts_in(region_id, ids=ids) if os_type in ("", _OS_NAMES[host.instance.spec.os])]
     page = read_page(parameters, len(found), maximum=_MAXIMUM)
@@ -47,18 +45,9 @@ def _describe(cloud: Cloud, host: Host) -> dict[str, Any]:
 
 
 def install_cloud_assistant(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
-    """Where the agent is installed already, nothing happens."""
+    """Where the newest agent is installed already, nothing happens."""
     region_id = parameters.required("RegionId")
     cloud.require_region(region_id)
-    ids = parameters.numbered("InstanceId")
-    if not ids:
-        raise ApiError(400, "MissingParam.InstanceId", "The parameter instanceId is missing or empty.")
-    if len(ids) > _MAXIMUM:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
-    hosts = [cloud.host(region_id, instance_id) for instance_id in ids]
-    found = [host for host in hosts if host]
-    if len(found) < len(hosts):
-        raise ApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")
-    for host in found:
+    for host in read_hosts(cloud, parameters, region_id, _MAXIMUM):
         host.install_agent()
     return {}

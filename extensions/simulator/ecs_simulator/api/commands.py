@@ -10,7 +10,7 @@ from ecs_simulator.api.client_token import once
 from ecs_simulator.api.parameters import Parameters
 from ecs_simulator.api.run_options import with_run_options
 from ecs_simulator.api.saved_commands import find_saved, keep
-from ecs_simulator.api.targets import read_targets
+from ecs_simulator.api.targets import read_ids, read_targets
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.frequency import FrequencyError
@@ -73,9 +73,7 @@ def stop_invocation(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     invocation = cloud.commands.invocations.get(invoke_id)
     if invocation is None or invocation.region_id != region_id:
         raise ApiError(404, "InvalidInvokeId.NotFound", "The specified InvokeId does not exist.")
-    ids = parameters.numbered("InstanceId")
-    if len(ids) > _MAXIMUM_STOP_IDS:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
+    ids = read_ids(parameters, _MAXIMUM_STOP_IDS)
     for instance_id in ids:
         if instance_id not in invocation.tasks:
             raise ApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")

@@ -11,11 +11,11 @@ from ecs_simulator.api.command_fields import read_tags
 from ecs_simulator.api.invocation_rows import tag_fields
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.api.targets import read_hosts
 from ecs_simulator.clock import iso
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError, invalid
 from ecs_simulator.cloud.files import Delivery, FileSpec, SentFiles
-from ecs_simulator.cloud.host import Host
 
 _MAXIMUM_IDS = 50
 _MAXIMUM_PAGE = 50
@@ -33,7 +33,7 @@ def _send(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     region_id = parameters.required("RegionId")
     cloud.require_region(region_id)
     file = _read_file(cloud, parameters)
-    hosts = _read_hosts(cloud, parameters, region_id)
+    hosts = read_hosts(cloud, parameters, region_id, _MAXIMUM_IDS)
     now = cloud.clock.time()
     deliveries = {host.instance.id: Delivery(host.instance.id, now, now) for host in hosts}
     tags, group_id = read_tags(parameters), parameters.text("ResourceGroupId")
@@ -91,19 +91,6 @@ def _read_content(parameters: Parameters, content_type: str) -> bytes:
     if len(base64.b64encode(content)) > _MAXIMUM_BYTES:
         raise ApiError(403, "FileSize.ExceedLimit", "The length of file content exceeds limit.")
     return content
-
-
-def _read_hosts(cloud: Cloud, parameters: Parameters, region_id: str) -> list[Host]:
-    ids = list(dict.fromkeys(parameters.numbered("InstanceId")))
-    if not ids:
-        raise ApiError(400, "MissingParam.InstanceId", "The parameter instanceId is missing or empty.")
-    if len(ids) > _MAXIMUM_IDS:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
-    hosts = [cloud.host(region_id, instance_id) for instance_id in ids]
-    found = [host for host in hosts if host]
-    if len(found) < len(ids):
-        raise ApiError(404, "InvalidInstance.NotFound", "The specified instances not found.")
-    return found
 
 
 def describe_send_file_results(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ecs_simulator.api.client_token import once
 from ecs_simulator.api.instances import wildcard
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.api.targets import read_ids
 from ecs_simulator.clock import iso
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError, invalid
@@ -20,9 +21,7 @@ _OS_VERSIONS = {"linux": "Linux_Alibaba Cloud Linux 3_x86_64", "windows": "Windo
 
 def describe_managed_instances(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     hosts = cloud.hosts_in(parameters.required("RegionId"), managed=True)
-    ids = parameters.numbered("InstanceId")
-    if len(ids) > _MAXIMUM_IDS:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
+    ids = read_ids(parameters, _MAXIMUM_IDS)
     tags = parameters.tags()
     name = wildcard(parameters.text("InstanceName"))
     connected = parameters.flag("Connected") if parameters.text("Connected") else None

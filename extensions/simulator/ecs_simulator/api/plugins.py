@@ -5,9 +5,10 @@ from typing import Any
 
 from ecs_simulator.api.paging import read_page
 from ecs_simulator.api.parameters import Parameters
+from ecs_simulator.api.targets import read_ids
 from ecs_simulator.clock import iso
 from ecs_simulator.cloud.cloud import Cloud
-from ecs_simulator.cloud.errors import ApiError, invalid, missing
+from ecs_simulator.cloud.errors import invalid, missing
 from ecs_simulator.cloud.host import Host
 
 _MAXIMUM_IDS = 50
@@ -22,11 +23,9 @@ def list_plugin_status(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     name = parameters.text("Name")
     if len(name) > _MAXIMUM_NAME_LENGTH:
         raise invalid("Name")
-    ids = list(dict.fromkeys(parameters.numbered("InstanceId")))
+    ids = read_ids(parameters, _MAXIMUM_IDS)
     if not ids:
         raise missing("InstanceId")
-    if len(ids) > _MAXIMUM_IDS:
-        raise ApiError(403, "InstanceIds.ExceedLimit", "The number of instance IDs exceeds the upper limit.")
     if len(ids) > 1 and not name:
         raise missing("Name")
     hosts = [host for host in (cloud.host(region_id, instance_id) for instance_id in ids) if host]

@@ -34,12 +34,17 @@ def _invocations(cloud: Cloud, region_id: str) -> Tagged:
     return {item.id: item.tags for item in cloud.commands.invocations.values() if item.region_id == region_id}
 
 
+def _commands(cloud: Cloud, region_id: str) -> Tagged:
+    return {item.command.id: item.tags for item in cloud.saved_commands.in_region(region_id)}
+
+
 # Of the types that the service knows, those of which the simulator has any.
 _TYPES: dict[str, Callable[[Cloud, str], Tagged]] = {
     "instance": _instances,
     "managedinstance": _managed_instances,
     "activation": _activations,
     "invocation": _invocations,
+    "command": _commands,
 }
 
 

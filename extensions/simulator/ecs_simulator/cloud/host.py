@@ -11,7 +11,7 @@ from ecs_simulator.agent.agent import POWER_COMMANDS, Agent, Reports
 from ecs_simulator.agent.line import Line
 from ecs_simulator.audit import Audit
 from ecs_simulator.clock import Clock
-from ecs_simulator.cloud.agent_versions import EXIT_CODES, missing_version
+from ecs_simulator.cloud.agent_versions import EXIT_CODES, is_older, missing_version, newest_version
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.next_boot import NextBoot
 from ecs_simulator.fleet_settings import Settings
@@ -57,6 +57,8 @@ class Host:
         self._reports = reports
         self._settings = settings
         self._agent_wanted = instance.spec.agent.running
+        self._agent_version = instance.spec.agent.version
+        """The version that is installed: that of the next agent to start."""
         self._fetch_reason = Fetch.COLD_START
         self.up = False
         self.down_cause = ""
@@ -128,11 +130,17 @@ class Host:
         await _until_gone(self.machine.cut_power())
 
     def install_agent(self) -> None:
-        """InstallCloudAssistant: from now on the instance has an agent, and soon or at its next start it runs."""
-        if not self._agent_wanted:
-            self._agent_wanted = True
-            if self.up and not self._settings.install_agent_needs_restart:
-                self._reviving = asyncio.ensure_future(self._revive(self._settings.install_agent_s, Fetch.COLD_START))
+        """InstallCloudAssistant: soon, or from the next start on, there is an agent and it is no old one."""
+        newest = newest_version(self.instance.spec.os)
+        old = is_older(self._agent_version, newest)
+        if self._agent_wanted and not old:
+            return
+        reason = Fetch.START if self._agent_wanted else Fetch.COLD_START
+        self._agent_wanted = True
+        self._agent_version = newest if old else self._agent_version
+        if self.up and not self._settings.install_agent_needs_restart:
+            _cancel(self._reviving)
+            self._reviving = asyncio.ensure_future(self._revive(self._settings.install_agent_s, reason))
 
     def kill_agent(self, seconds: float | None = None) -> None:
         """SIGKILL to the agent: its scripts live on, and its service starts it again after a while."""
@@ -174,6 +182,8 @@ class Host:
 
     def _start_agent(self, reason: Fetch) -> None:
         spec = self.instance.spec
+        if self._agent_version != spec.agent.version:
+            spec = self.instance.spec = replace(spec, agent=replace(spec.agent, version=self._agent_version))
         too_old = missing_version(spec.os, spec.agent.version, [EXIT_CODES])
         power_commands = {} if too_old else POWER_COMMANDS[spec.os]
         self.agent = Agent(self.machine, power_commands, self._clock, self._reports, self.line, self._settings)
@@ -188,6 +198,9 @@ class Host:
 
     def _end_agent(self) -> None:
         _cancel(self._reviving)
+        self._let_agent_go()
+
+    def _let_agent_go(self) -> None:
         if self.agent:
             self.agent.end()
             self.agent = None
@@ -196,6 +209,7 @@ class Host:
 
     async def _revive(self, seconds: float, reason: Fetch = Fetch.START) -> None:
         await self._clock.sleep(seconds)
+        self._let_agent_go()  # a newer one takes its place
         self._start_agent(reason)
 
     async def _reconnect(self, seconds: float) -> None:
