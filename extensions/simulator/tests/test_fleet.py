@@ -100,6 +100,7 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         ("machine: scripted", "machine: namespace", "instances[2].machine must be scripted for a Windows instance"),
         (FLEET, "- a list", "fleet.yml: the fleet file must be a mapping, and is a list"),
         (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
+        (FLEET, "access_keys: [{id: demo, secret: demo-secret}]", "regions must hold at least one region"),
         ("seed: 1", "seed: [", "is not YAML"),
         (
             'access_keys:\n  - {id: demo, secret: demo-secret, allow: ["ecs:Describe*"]}',
