@@ -103,9 +103,9 @@ def _unfit(seen: Seen, method: str, region_id: str, now: float) -> Failure | Non
     failure = unfitness(seen, "linux", region_id)
     if failure and seen.instance and _may_restart(seen.instance, seen, now):
         info = (
-            f"It may be restarting, for another run perhaps: it is {seen.instance.status}, and its Cloud Assistant Agent "
-            "is not online. Nothing was done to it; start the same command again when it is back. If it stays away, "
-            "start the agent on the instance."
+            f"It may be restarting, for another run perhaps: it is {seen.instance.status}, and its Cloud Assistant "
+            "Agent is not online. Nothing was done to it; start the same command again when it is back. If it stays "
+            "away, start the agent on the instance."
         )
         return Failure(failure.kind, info)
     return failure or _too_old(seen, method)
