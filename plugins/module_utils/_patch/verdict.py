@@ -14,13 +14,6 @@ from .trailer import Trailer
 # Through the role nothing bigger is registered per host: AWX drops results over 700 kB.
 OUTPUT_CHARACTERS = 2000
 
-# What the host says of itself, in its own few words, and what to do about it.
-_ADVICE = {
-    "the run id belongs to another kind of run": (
-        "Start it with the same restart (patch_hosts_restart) as the first time, or with another run id."
-    ),
-}
-
 
 def verdict_of(
     *,
@@ -58,7 +51,7 @@ def verdict_of(
         "changed": changed,
         "failure": failure.kind if failure else None,
         "error_code": (failure.code or None) if failure else None,
-        "error_info": _with_advice(failure.info) if failure else None,
+        "error_info": failure.info if failure else None,
         "steps": trailer.steps if trailer else {},
         "packages": list(trailer.packages) if trailer else [],
         "packages_count": trailer.packages_count if trailer else 0,
@@ -71,7 +64,3 @@ def verdict_of(
         "log": log or None,
         "output": output[-OUTPUT_CHARACTERS:],
     }
-
-
-def _with_advice(info: str) -> str:
-    return " ".join([info, *(advice for words, advice in _ADVICE.items() if words in info)])
