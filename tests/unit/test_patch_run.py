@@ -142,17 +142,6 @@ def test_a_new_run_waits_for_nobody() -> None:
     assert not world.preflight()["instances"]["i-1"]["returning"]
 
 
-def test_a_refused_run_id_comes_with_what_to_do() -> None:
-    world = World()
-    said = say("refused", 78, reason="the%20run%20id%20belongs%20to%20another%20kind%20of%20run")
-    world.apis["r-1"].run = lambda t, i, _content: task(t, i, **said)
-    row = world.patch()["instances"]["i-1"]
-    assert (row["status"], row["failure"]) == ("failed", "input")
-    assert row["error_info"].endswith(
-        "Start it with the same restart (patch_hosts_restart) as the first time, or with another run id."
-    )
-
-
 def test_check_mode_sends_nothing() -> None:
     world = World()
     result = world.patch(dry=True, steps=[SCRIPT])
