@@ -19,7 +19,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     instance,
     task,
 )
-from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE, say
+from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE
 
 FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
 SCRIPT = {
