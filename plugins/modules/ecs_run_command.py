@@ -38,12 +38,15 @@ options:
         side.
       - An instance that does not exist, does not run, is of another platform or has no agent online is reported as
         failed with the reason, and keeps the others from nothing.
+      - Managed instances (C(mi-…)), which are computers outside ECS with a registered agent, may stand among them. They
+        are to be connected, and of the script's platform.
     type: list
     elements: str
     required: false
   instance_tags:
     description:
-      - All instances of the region with all of these tags, in place of O(instance_ids). An empty value stands for any.
+      - All ECS instances of the region with all of these tags, in place of O(instance_ids). An empty value stands for
+        any. Managed instances are not found by tags.
       - They are looked up first, so that there may be more than the 100 that RunCommand finds by tags, and one that is
         stopped keeps the others from nothing.
     type: dict

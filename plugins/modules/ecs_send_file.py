@@ -14,6 +14,7 @@ description:
     larger one is compressed and sent with SendFile in parts of 24 KB, but only to the instances that need it, and put
     together there; its checksum is compared.
   - The new content takes the file's place at once, so that nobody reads half of it. A link is followed.
+  - Managed instances (C(mi-…)) get it too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
   - cloudops.alibaba._instances.progress

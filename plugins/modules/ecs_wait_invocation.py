@@ -9,7 +9,8 @@ module: ecs_wait_invocation
 short_description: Wait for Cloud Assistant invocations and read their results
 description:
   - Waits until invocations have ended on all their instances, and returns the results.
-  - It polls once for each invocation, however many instances that has, and reads outputs once.
+  - It polls once for each invocation, however many instances that has, managed ones (C(mi-…)) included, and reads
+    outputs once.
 extends_documentation_fragment:
   - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection

@@ -23,11 +23,14 @@ FAILING = [
 ]
 # The same where the first does not run and the second does not exist.
 UNFIT = [{"id": "i-bp1demoweb0000000001", "name": "web-01", "status": "Stopped"}]
+# One that is none of ECS's.
+MANAGED = [{"id": "mi-hz0demo0000000001", "name": "cellar-01", "managed": True, "boot_s": 1}]
 
 FLEETS: dict[str, dict[str, Any]] = {
     "demo": DEMO,
     "failing": DEMO | {"regions": {REGION: {"instances": FAILING}}},
     "unfit": DEMO | {"regions": {REGION: {"instances": UNFIT}}},
+    "managed": DEMO | {"regions": {REGION: {"instances": MANAGED}}},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from documentation.modules import MODULES, Module
+from documentation.modules import MODULES, PREFIX, Module
 from documentation.permissions import PERMISSIONS
 from documentation.returned import Returned
 from end_to_end.clouds import ROOT, Cloud, Outcome
@@ -39,6 +39,18 @@ def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
     called = {line["action"] for line in cloud.audit(kind="api")[before:]}
     named = [PERMISSIONS.get(name, set()) for task in module.examples for name in MODULES.keys() & task.keys()]
     assert called <= set[str]().union(*named), "the README's table of permissions lacks something"
+
+
+@pytest.mark.parametrize("cloud", ["managed"], indirect=True)
+@pytest.mark.parametrize("name", [f"{PREFIX}ecs_run_command", f"{PREFIX}ecs_send_file"])
+def test_what_managed_instances_need_is_in_the_table_of_permissions(cloud: Cloud, name: str) -> None:
+    before = len(cloud.audit(kind="api"))
+    example = MODULES[name].examples[0]
+    outcome = run(cloud, [example | {name: example[name] | {"instance_ids": ["mi-hz0demo0000000001"]}}])
+    assert outcome.result["succeeded_ids"] == ["mi-hz0demo0000000001"]
+    called = {line["action"] for line in cloud.audit(kind="api")[before:]}
+    assert "DescribeManagedInstances" in called
+    assert called <= PERMISSIONS[name]
 
 
 @pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/*/*.yml")), ids=lambda plugin: plugin.stem)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -12,7 +14,10 @@ from typing import Any
 import pytest
 from end_to_end.clouds import Cloud, make_cloud
 
+MANAGED = "mi-hz0endtoend0001"
+AWAY = "mi-hz0endtoend0002"
 RUN = "cloudops.alibaba.ecs_run_command"
+WAIT = "cloudops.alibaba.ecs_wait_invocation"
 COMMAND = "cloudops.alibaba.ecs_command"
 SEND = "cloudops.alibaba.ecs_send_file"
 
@@ -130,3 +135,69 @@ def test_ctrl_c_says_what_goes_on_and_no_progress_says_nothing(cloud: Cloud) -> 
     assert f"ecs_wait_invocation and invoke_ids: [{invoke_id}], or end it with ecs_stop_invocation" in said
     stopped = cloud.play([{"cloudops.alibaba.ecs_stop_invocation": {"invoke_id": invoke_id}}])
     assert stopped.result["stopped_ids"] == ids
+
+
+def test_managed_instances_get_commands_and_files_with_the_others(folder: Path) -> None:
+    cloud = make_cloud(
+        folder,
+        {"name": "web"},
+        {"name": "cellar", "id": MANAGED, "managed": True},
+        {"name": "attic", "id": AWAY, "managed": True, "agent": {"state": "stopped"}},
+    )
+    ids = list(cloud.ids().values())
+    both = ids[:2]
+    try:
+        outcome = cloud.play(
+            [
+                {RUN: {"instance_ids": ids, "content": "hostname"}},
+                {SEND: {"instance_ids": both, "dest": "/etc/motd", "content": "hello\n"}},
+                {RUN: {"instance_ids": both, "content": "cat /etc/motd", "wait": False}},
+                {WAIT: {"invoke_ids": "{{ result_2.invocations | map(attribute='invoke_id') }}"}},
+            ],
+            hosts="web",
+        )
+        ran, sent, _started, waited = outcome.results
+        assert ran["succeeded_ids"] == both
+        assert [ran["instances"][key]["output"] for key in both] == ["web\n", "cellar\n"]
+        assert ran["instances"][AWAY]["failure"] == "agent"
+        assert "The managed instance is not connected" in ran["msg"]
+        assert sent["succeeded_ids"] == both
+        assert {key: row["output"] for key, row in waited["instances"].items()} == dict.fromkeys(both, "hello\n")
+        assert [line["instance_ids"] for line in cloud.audit(action="RunCommand")] == [both] * 3
+        assert len(cloud.audit(action="DescribeManagedInstances")) == 3
+    finally:
+        cloud.stop()
+
+
+def test_a_batch_file_is_sent_with_its_guard_and_what_it_ends_with_is_told(folder: Path) -> None:
+    guard = base64.b64encode("Test-Path C:\\done".encode("utf-16-le")).decode()
+    skipped = "cloudops.alibaba: skipped, because unless holds"
+    text = (
+        f"@powershell.exe -NoProfile -NonInteractive -EncodedCommand {guard} >nul 2>&1 <nul\r\n"
+        f"@if not errorlevel 1 (\r\n@echo {skipped}\r\n@exit /b 0\r\n)\r\n@echo off\nexit /b %CODE%"
+    )
+    # Scripted, and what fits none of them would end with 0 and without output.
+    ends = [{"output": f"{skipped}\r\n"}, {"output": "done\r\n"}, {"exit_code": 5}, {"exit_code": 3010}]
+    answers = [{"regex": rf"\A{re.escape(text)}\Z", "times": 1, **end} for end in ends]
+    cloud = make_cloud(folder, {"name": "win", "os": "windows", "answers": answers})
+    ids = list(cloud.ids().values())
+    task = {
+        "instance_ids": ids,
+        "type": "RunBatScript",
+        "content": "@echo off\nexit /b %CODE%",
+        "unless": "Test-Path C:\\done",
+    }
+    try:
+        outcome = cloud.play([{RUN: task}] * len(ends))
+        rows = [result["instances"][ids[0]] for result in outcome.results]
+        told = [(row["skipped"], row["ok"], row["exit_code"], row["power_action"]) for row in rows]
+        assert told == [
+            (True, True, 0, "none"),
+            (False, True, 0, "none"),
+            (False, False, 5, "none"),
+            (False, True, 3010, "restart"),
+        ]
+        assert [result["changed"] for result in outcome.results] == [False, True, True, True]
+        assert rows[1]["output"] == "done\r\n"
+    finally:
+        cloud.stop()

@@ -18,6 +18,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes impor
     EventRow,
     InstanceRow,
     InvocationRow,
+    ManagedRow,
     PowerRow,
     TaskRow,
 )
@@ -90,6 +91,11 @@ def agent(instance_id: str, **more: Any) -> AgentRow:
     return replace(row, **more)
 
 
+def managed(instance_id: str, **more: Any) -> ManagedRow:
+    row = ManagedRow(instance_id=instance_id, os_type="linux", connected=True, agent_version="2.2.3.1065")
+    return replace(row, **more)
+
+
 def task(invoke_id: str, instance_id: str, **more: Any) -> TaskRow:
     row = TaskRow(
         invoke_id=invoke_id,
@@ -149,6 +155,7 @@ class FakeApi:
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
+    managed: dict[str, ManagedRow] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -173,6 +180,10 @@ class FakeApi:
         wanted = self.instances if instance_ids is None else instance_ids
         known = [self.instances[id_] for id_ in wanted if id_ in self.instances]
         yield from [row for row in known if (tags or {}).items() <= row.tags.items()]
+
+    def describe_managed_instances(self, instance_ids: Sequence[str]) -> Iterator[ManagedRow]:
+        self.calls.append(("describe_managed_instances", list(instance_ids)))
+        yield from (self.managed[id_] for id_ in instance_ids if id_ in self.managed)
 
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
         self.calls.append(("describe_cloud_assistant_status", instance_ids))

@@ -17,6 +17,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     agent,
     api_error,
     instance,
+    managed,
     no_answer,
 )
 from hypothesis import given
@@ -48,6 +49,43 @@ def test_unfit_instances_are_left_out_before_the_call() -> None:
     kinds = {id_: failure.kind for id_, failure in submission.failures.items()}
     assert kinds == {"i-0001": "instance", "i-0002": "input", "i-0003": "agent", "i-nope": "instance"}
     assert all(failure.info.endswith(".") for failure in submission.failures.values())
+
+
+def test_managed_instances_run_with_the_others_in_one_call() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", managed={"mi-1": managed("mi-1"), "mi-2": managed("mi-2", os_type="freebsd")})
+    submission = submit(api, ECHO, ["mi-2", "i-1", "mi-1"])
+    assert api.called("run_command") == [["mi-2", "i-1", "mi-1"]]
+    assert api.called("describe_managed_instances") == [["mi-2", "mi-1"]]
+    assert api.called("describe_instances") == [["i-1"]]
+    assert submission.failures == {}
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, []), (50, [50]), (51, [50, 1])])
+def test_managed_instances_are_looked_at_fifty_at_a_time(count: int, calls: list[int]) -> None:
+    given_ids = [f"mi-{number}" for number in range(count)]
+    api = FakeApi.of(FakeClock(), "i-1", managed={id_: managed(id_) for id_ in given_ids})
+    assert submit(api, ECHO, ["i-1", *given_ids]).failures == {}
+    assert [len(call) for call in api.called("describe_managed_instances")] == calls
+
+
+def test_unfit_managed_instances_are_left_out_with_a_sentence() -> None:
+    rows = [managed("mi-away", connected=False), managed("mi-win", os_type="windows"), managed("mi-1")]
+    rows += [managed("mi-old", connected=False, agent_version="")]
+    api = FakeApi.of(FakeClock(), managed={row.instance_id: row for row in rows})
+    submission = submit(api, ECHO, ["mi-away", "mi-win", "mi-1", "mi-old", "mi-nope"])
+    assert api.called("run_command") == [["mi-1"]]
+    assert (api.called("describe_instances"), api.called("describe_cloud_assistant_status")) == ([], [])
+    told = {id_: (failure.kind, failure.info) for id_, failure in submission.failures.items()}
+    assert {id_: kind for id_, (kind, _info) in told.items()} == {
+        "mi-away": "agent",
+        "mi-win": "input",
+        "mi-old": "agent",
+        "mi-nope": "instance",
+    }
+    assert "is not connected. See that it is up, that its Cloud Assistant Agent (2.2.3.1065) runs" in told["mi-away"][1]
+    assert told["mi-win"][1] == "The script is for linux, and the instance runs windows."
+    assert "(version unknown)" in told["mi-old"][1]
+    assert told["mi-nope"][1].startswith("There is no such managed instance in cn-test.")
 
 
 def test_with_nobody_fit_nothing_is_called() -> None:

@@ -6,7 +6,7 @@ ignored makes a rehearsal prove the wrong thing.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ecs_simulator.fleet_faults import AnyFault, fleet_fault, requested_fault
 from ecs_simulator.fleet_instances import IMAGE, InstanceSpec, read_image, read_instances
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.fleet_settings import Settings, read_settings
+from ecs_simulator.ids import instance_id
 
 CLOCKS = ("real", "virtual")
 MAXIMUM_SPEED = 10_000.0
@@ -85,7 +86,9 @@ def parse_fleet(document: Any) -> Fleet:
     keys = tuple(access_key(reader) for reader in root.readers("access_keys"))
     if not keys:
         raise FleetError("access_keys must hold at least one key, such as {id: demo, secret: demo-secret}")
+    _check_once("access_keys", "keys", "id", (key.id for key in keys))
     roles = tuple(role(reader) for reader in root.readers("roles"))
+    _check_once("roles", "roles", "name", (role.name for role in roles))
     limits = throttling(root.reader("throttling"))
     settings = read_settings(root.reader("settings"))
     faults = root.readers("faults")
@@ -94,6 +97,8 @@ def parse_fleet(document: Any) -> Fleet:
     regions = root.reader("regions")
     region_ids = regions.keys()
     for region_id in region_ids:
+        if not region_id:
+            raise FleetError("regions holds a region without a name")
         region = regions.reader(region_id)
         for reader in region.readers("instances"):
             instances.extend(read_instances(reader, seed, region_id))
@@ -101,9 +106,7 @@ def parse_fleet(document: Any) -> Fleet:
     root.finish()
     if not region_ids:
         raise FleetError("regions must hold at least one region")
-    for id_, times in Counter(spec.id for spec in instances).items():
-        if times > 1:
-            raise FleetError(f"regions holds {times} instances with the id {id_}: names must differ within a region")
+    _check_instances(seed, instances)
     names = _names({spec.id: spec.name for spec in instances})
     return Fleet(
         seed,
@@ -124,6 +127,26 @@ def parse_fleet(document: Any) -> Fleet:
 def parse_fault(document: Any, instances: Mapping[str, str]) -> AnyFault:
     """Turn the parsed JSON of a request into one more fault; ``instances`` are names by id."""
     return requested_fault(Reader(document, whole="the body"), _names(instances))
+
+
+def _check_once(where: str, what: str, key: str, values: Iterable[str]) -> None:
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise FleetError(f"{where} holds {times} {what} with the {key} {value!r}: each must have its own")
+
+
+def _check_instances(seed: int, instances: list[InstanceSpec]) -> None:
+    """Where no id is given it follows from the name, so then it is the names that are the same."""
+    for id_, times in Counter(spec.id for spec in instances).items():
+        if times == 1:
+            continue
+        same = [spec for spec in instances if spec.id == id_]
+        if all(spec.id == instance_id(seed, spec.region_id, spec.name, managed=spec.managed) for spec in same):
+            raise FleetError(
+                f"regions.{same[0].region_id} holds {times} instances with the name {same[0].name!r}: "
+                "names must differ within a region"
+            )
+        raise FleetError(f"regions holds {times} instances with the id {id_}: ids must differ")
 
 
 def _names(instances: Mapping[str, str]) -> dict[str, list[str]]:

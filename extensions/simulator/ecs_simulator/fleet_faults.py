@@ -25,6 +25,9 @@ _FAULTS = {
     "report_lost": "not",
 }
 
+# Enough for any mistake in setting a clock, and few enough for every date that it makes.
+_MAXIMUM_SKEW_S = 1_000_000_000
+
 Instances = Mapping[str, list[str]]
 """The ids that an instance's name stands for; an id stands for itself."""
 
@@ -93,7 +96,9 @@ def _check_seconds(reader: Reader, name: str, seconds: float | None) -> None:
     if _FAULTS[name] == "not":
         *others, last = (fault for fault, rule in _FAULTS.items() if rule != "not")
         reader.fail("seconds", f"goes with {', '.join(others)} and {last}, not with {name}")
-    if name == "clock_skew" and abs(seconds) < float("inf"):
+    if name == "clock_skew":
+        if not abs(seconds) <= _MAXIMUM_SKEW_S:
+            reader.fail("seconds", f"must be from -{_MAXIMUM_SKEW_S:,} to {_MAXIMUM_SKEW_S:,}, some 30 years")
         return
     if not 0 <= seconds < float("inf"):
         reader.fail("seconds", "must be at least 0")

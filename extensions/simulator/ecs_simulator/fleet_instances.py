@@ -14,6 +14,10 @@ from ecs_simulator.ids import instance_id
 MACHINE_KINDS = ("auto", "namespace", "scripted")
 LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
+# Text in which {n} may stand, also with a width; doubled braces are braces.
+_NUMBERED = re.compile(r"([^{}]|\{\{|\}\}|\{n(:\d{1,2}d?)?\})*")
+# What a managed instance does not have, and nothing would ever show.
+_OF_ECS = ("status", "image_id", "instance_type", "vpc_id", "lock", "deletion_protection", "events")
 _MANAGED_INSTANCE_ID = re.compile(r"mi-[a-z0-9]{8,30}")
 
 
@@ -106,13 +110,16 @@ def read_instances(reader: Reader, seed: int, region_id: str) -> Iterator[Instan
     if explicit_id and not (_MANAGED_INSTANCE_ID if managed else _INSTANCE_ID).fullmatch(explicit_id):
         prefix = "mi-" if managed else "i-"
         reader.fail("id", f"must be {prefix} and 8 to 30 lower case letters or digits, not {explicit_id!r}")
-    if managed and status != "Running":
-        reader.fail("status", "is that of an ECS instance: a managed instance has none")
+    if managed:
+        for key, value in {"status": status, **service}.items():
+            if key in _OF_ECS and value != getattr(InstanceSpec, key):
+                reader.fail(key, "is that of an ECS instance: a managed instance has none")
+    if not _NUMBERED.fullmatch(name):
+        reader.fail("name", f"may only hold {{n}} or {{n:02d}} in braces, unlike {name!r}")
+    if count > 1 and name.format(n=1) == name.format(n=2):
+        reader.fail("name", f"must hold {{n}} or {{n:02d}}, which counts: {count} instances cannot share {name!r}")
     for number in range(1, count + 1):
-        try:
-            full_name = name.format(n=number)
-        except (KeyError, IndexError, ValueError):
-            reader.fail("name", f"may only hold {{n}} or {{n:02d}} in braces, unlike {name!r}")
+        full_name = name.format(n=number)
         yield InstanceSpec(
             id=explicit_id or instance_id(seed, region_id, full_name, managed=managed),
             name=full_name,
@@ -139,6 +146,8 @@ def _machine_side(reader: Reader) -> dict[str, Any]:
     }
     if side["os"] == "windows" and side["machine"] == "namespace":
         reader.fail("machine", "must be scripted for a Windows instance")
+    if side["answers"] and side["machine"] == "namespace":
+        reader.fail("answers", "are those of a scripted machine: on a namespace machine commands really run")
     if side["updates"] and not side["dnf"]:
         reader.fail("updates", "need the stand-in package manager: leave dnf out")
     for package, times in Counter(update.name for update in side["updates"]).items():

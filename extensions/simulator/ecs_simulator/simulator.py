@@ -91,7 +91,10 @@ class Simulator:
         )
         await self.cloud.start()
         self._gateway = Gateway(self.cloud)
-        tls, ca_file = serve_with_new_certificate(state.path.absolute() / "tls", host) if self._tls else (None, "")
+        try:
+            tls, ca_file = serve_with_new_certificate(state.path.absolute() / "tls", host) if self._tls else (None, "")
+        except OSError as error:
+            raise SimulatorError(f"cannot use the state folder {state.path / 'tls'}: {error.strerror}") from error
         try:
             bound = await self._gateway.start(host, port, tls)
         except OSError as error:

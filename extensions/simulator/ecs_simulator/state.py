@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from ecs_simulator.errors import SimulatorError
@@ -69,8 +70,14 @@ class State:
     def next_start(self) -> int:
         """Count the simulator's starts on this folder; the first is 1."""
         counter = self.path / "starts"
-        number = int(counter.read_text(encoding="ascii")) + 1 if counter.exists() else 1
-        counter.write_text(f"{number}\n", encoding="ascii")
+        try:
+            number = _count(counter) + 1
+            # In one step: no end of the simulator leaves half a number.
+            written = counter.with_name("starts.new")
+            written.write_text(f"{number}\n", encoding="ascii")
+            written.replace(counter)
+        except OSError as error:
+            raise SimulatorError(f"cannot use the state file {counter}: {error.strerror}") from error
         return number
 
     def close(self) -> None:
@@ -78,3 +85,14 @@ class State:
         self._lock.close()
         if self._temporary:
             self._temporary.close()
+
+
+def _count(counter: Path) -> int:
+    """How many starts there were. When that can no longer be read: more than there can have been, because what the
+    number is for are ids that no earlier start gave out."""
+    if not counter.exists():
+        return 0
+    try:
+        return int(counter.read_text(encoding="ascii"))
+    except ValueError:
+        return int(time.time())

@@ -96,7 +96,25 @@ FIRST = "regions.cn-hangzhou.instances[0]"
             "db",
             "instances[1].id must be i- and 8 to 30 lower case letters or digits, not 'db'",
         ),
-        ("name: db-01", "name: web-01", "2 instances with the id"),
+        ("name: db-01", "name: web-01", "regions.cn-hangzhou holds 2 instances with the name 'web-01': names must dif"),
+        (
+            "name: win-01",
+            "name: win-01, id: i-bp1fleetdb0000000001",
+            "regions holds 2 instances with the id i-bp1fleetdb0000000001: ids must differ",
+        ),
+        ("web-{n:02d}", "web", f"{FIRST}.name must hold {{n}} or {{n:02d}}, which counts: 4 instances cannot share"),
+        (
+            "- {id: demo,",
+            "- {id: demo, secret: x}\n  - {id: demo,",
+            "access_keys holds 2 keys with the id 'demo': each must have its own",
+        ),
+        ("[{name: patcher}]", "[{name: a}, {name: a}]", "roles holds 2 roles with the name 'a': each must"),
+        ("  cn-hangzhou:", '  "":', "fleet.yml: regions holds a region without a name"),
+        (
+            "machine: scripted",
+            "machine: scripted}\n      - {name: web, machine: namespace, answers: [{output: x}]",
+            "instances[3].answers are those of a scripted machine: on a namespace machine commands really run",
+        ),
         ("machine: scripted", "machine: namespace", "instances[2].machine must be scripted for a Windows instance"),
         (FLEET, "- a list", "fleet.yml: the fleet file must be a mapping, and is a list"),
         (FLEET, "", "fleet.yml: the fleet file must be a mapping, and is empty"),
@@ -154,7 +172,26 @@ FIRST = "regions.cn-hangzhou.instances[0]"
         ("count: 4", "id: mi-hz0testmanaged1", f"{FIRST}.id must be i- and 8 to 30 lower case letters or digits"),
         ("count: 4", "id: i-bp1testmanaged1, managed: true", f"{FIRST}.id must be mi- and 8 to 30 lower case"),
         ("count: 4", "managed: true, status: Stopped", f"{FIRST}.status is that of an ECS instance: a managed"),
-        ("web-{n:02d}", "web-{m}", "may only hold {n} or {n:02d}"),
+        *(
+            ("count: 4", f"managed: true, {key}: {value}", f"{FIRST}.{key} is that of an ECS instance: a managed")
+            for key, value in {
+                "deletion_protection": "true",
+                "lock": "security",
+                "events": f"[{REBOOT}}}]",
+                "image_id": "x",
+                "instance_type": "x",
+                "vpc_id": "x",
+            }.items()
+        ),
+        *(
+            ("web-{n:02d}", f"web-{braces}", f"{FIRST}.name may only hold {{n}} or {{n:02d}}")
+            for braces in ("{m}", "{n.__class__}", "{n!r}", "{}", "{", "}", "{n:999999999d}", "{n:{n}}")
+        ),
+        *(
+            ("agent_offline, after: command_start, times: 1, seconds: 3", f"clock_skew, seconds: {seconds}", said)
+            for seconds in ("1.0e+308", "-1000000001", ".nan")
+            for said in ("faults[0].seconds must be from -1,000,000,000 to 1,000,000,000",)
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -166,6 +203,20 @@ def test_what_is_wrong_is_said(tmp_path: Path, old: str, new: str, sentence: str
         load_fleet(write(tmp_path, text))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_names_may_hold_braces_and_counted_ones_a_width(tmp_path: Path) -> None:
+    text = FLEET.replace("web-{n:02d}", "{{a}}-{n:3d}").replace("{instance: web-03}", "{instance: db-01}")
+    assert [spec.name for spec in load_fleet(write(tmp_path, text)).instances][:2] == ["{a}-  1", "{a}-  2"]
+
+
+def test_a_clock_may_be_wrong_by_years(tmp_path: Path) -> None:
+    text = FLEET.replace(
+        "agent_offline, after: command_start, times: 1, seconds: 3", "clock_skew, seconds: -1000000000"
+    )
+    [fault] = load_fleet(write(tmp_path, text)).faults
+    assert isinstance(fault, Fault)
+    assert fault.seconds == -1_000_000_000
 
 
 @pytest.mark.parametrize("when", ["2026-12-01T02:00:00Z", "'2026-12-01T02:00:00Z'", "2026-12-01 02:00:00"])

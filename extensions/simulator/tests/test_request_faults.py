@@ -269,6 +269,15 @@ async def test_what_is_wrong_with_a_fault_is_said(call: Caller, body: Any, sente
             {"faults": [{"on": {"action": "RunComands"}, "fault": "slow"}]},
             "a fault's action is 'RunComands', and the simulator knows no such action; did you mean",
         ),
+        (
+            {"access_keys": [{"id": "demo", "secret": "x", "allow": ["ecs:RunComand"]}]},
+            "what the access key demo is allowed is 'ecs:RunComand', and the simulator knows no such action; did you "
+            "mean 'ecs:RunCommand'?",
+        ),
+        (
+            {"roles": [{"name": "patcher", "allow": ["ecs:Describe*", "sts:Descibe*"]}]},
+            "what the role patcher is allowed is 'sts:Descibe*', and the simulator knows no such action",
+        ),
     ],
 )
 async def test_a_fleet_names_only_actions_that_there_are(tmp_path: Path, more: Any, sentence: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ecs_simulator.errors import SimulatorError
 from ecs_simulator.simulator import Simulator
+from ecs_simulator.state import State
 from simulator_helpers import REGION, Caller, make_fleet, serving, until
 
 FLEET = make_fleet({"name": "web-01", "machine": "scripted"})
@@ -39,6 +40,61 @@ async def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SimulatorError, match=r"cannot use the state folder .*/file: Not a directory"):
         await Simulator(FLEET, state_dir=tmp_path / "file").start()
+
+
+def test_each_start_has_a_number_of_its_own_whatever_has_become_of_the_last(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    assert (state.next_start(), state.next_start()) == (1, 2)
+    for damage in ("", "abc", "9" * 5000, "\xe9"):
+        (tmp_path / "starts").write_text(damage, encoding="latin-1")
+        number = state.next_start()
+        assert number > 1_000_000
+        assert state.next_start() == number + 1
+    state.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "machines", "starts"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tls", "sentence"),
+    [
+        ("starts", False, "cannot use the state file .*/state/starts: Is a directory"),
+        ("tls/ca.pem", True, "cannot use the state folder .*/state/tls: Is a directory"),
+    ],
+)
+async def test_a_folder_where_a_state_file_is_meant_to_be_is_refused(
+    tmp_path: Path, name: str, tls: bool, sentence: str
+) -> None:
+    (tmp_path / "state" / name).mkdir(parents=True)
+    simulator = Simulator(FLEET, state_dir=tmp_path / "state", tls=tls)
+    with pytest.raises(SimulatorError, match=sentence):
+        await simulator.start()
+    await simulator.close()
+
+
+WEB = "i-bp1teststate0000001"
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        ("rm -r M; touch M", "M is damaged: remove it, and the machine is made anew"),
+        ("rm -r M; ln -s /no/such/folder M", "M is damaged: remove it, and the machine is made anew"),
+        ("rm -r M/local", "M is damaged: remove it, and the machine is made anew"),
+        ("rm M/boot_id; mkdir M/boot_id", "cannot make a namespace machine: Is a directory"),
+        ("rm M.log; mkdir M.log", "its files: M.log: Is a directory"),
+    ],
+)
+async def test_a_damaged_machine_is_named(namespaces: None, tmp_path: Path, damage: str, sentence: str) -> None:
+    fleet = make_fleet({"name": "web-01", "id": WEB, "machine": "namespace"}, {"name": "web-02"})
+    async with serving(fleet, tmp_path):
+        pass
+    machine = str(tmp_path / "state" / "machines" / WEB)
+    subprocess.run(["sh", "-euc", damage.replace("M", machine)], check=True)
+    simulator = Simulator(fleet, state_dir=tmp_path / "state")
+    with pytest.raises(SimulatorError) as caught:
+        await simulator.start()
+    await simulator.close()
+    assert str(caught.value) == f"cannot boot {WEB} (web-01): {sentence.replace('M', machine)}"
 
 
 class Run:

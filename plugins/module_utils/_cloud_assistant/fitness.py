@@ -5,9 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from .._instances.describe import DescribeApi, Seen, look
+from .._instances.describe import DescribeApi, ManagedApi, Seen, look, look_at_managed
 from .._instances.failure import Failure, no_such_instance
+from .._instances.ids import is_managed
+from .._sdk.shapes import ManagedRow
+from .command import PLATFORMS
+
+
+class FitnessApi(DescribeApi, ManagedApi, Protocol):
+    """The calls that find out who is fit."""
 
 
 def unfitness(seen: Seen, platform: str, region_id: str) -> Failure | None:
@@ -18,14 +26,46 @@ def unfitness(seen: Seen, platform: str, region_id: str) -> Failure | None:
     if instance.status != "Running":
         return Failure("instance", f"The instance is {instance.status}, not Running. Start it first.")
     if instance.os_type and instance.os_type != platform:
-        return Failure("input", f"The script is for {platform}, and the instance runs {instance.os_type}.")
+        return _wrong_platform(platform, instance.os_type)
     if agent is None or not agent.online:
         return Failure("agent", "Its Cloud Assistant Agent is not online. Install or start the agent on the instance.")
     return None
 
 
-def find_unfit(api: DescribeApi, instance_ids: Sequence[str], platform: str) -> dict[str, Failure]:
-    """The instances on which a command of a platform cannot run now, and why."""
-    seen = look(api, instance_ids)
-    found = {instance_id: unfitness(seen[instance_id], platform, api.region_id) for instance_id in instance_ids}
+def managed_unfitness(row: ManagedRow | None, platform: str, region_id: str) -> Failure | None:
+    """The same of a managed instance.
+
+    Alibaba documents FreeBSD as a third platform, and not which scripts run there: that is for the service to say.
+    """
+    if row is None:
+        return Failure(
+            "instance",
+            f"There is no such managed instance in {region_id}. Check its id and the region, or register it again.",
+        )
+    if row.os_type in PLATFORMS.values() and row.os_type != platform:
+        return _wrong_platform(platform, row.os_type)
+    if not row.connected:
+        return Failure(
+            "agent",
+            f"The managed instance is not connected. See that it is up, that its Cloud Assistant Agent "
+            f"({row.agent_version or 'version unknown'}) runs, and that it reaches Alibaba Cloud.",
+        )
+    return None
+
+
+def find_unfit(api: FitnessApi, instance_ids: Sequence[str], platform: str) -> dict[str, Failure]:
+    """The instances, managed ones too, on which a command of a platform cannot run now, and why."""
+    managed_ids = [instance_id for instance_id in instance_ids if is_managed(instance_id)]
+    seen = look(api, [instance_id for instance_id in instance_ids if not is_managed(instance_id)])
+    managed = look_at_managed(api, managed_ids)
+    found = {
+        instance_id: unfitness(seen[instance_id], platform, api.region_id)
+        if instance_id in seen
+        else managed_unfitness(managed.get(instance_id), platform, api.region_id)
+        for instance_id in instance_ids
+    }
     return {instance_id: failure for instance_id, failure in found.items() if failure}
+
+
+def _wrong_platform(wanted: str, platform: str) -> Failure:
+    return Failure("input", f"The script is for {wanted}, and the instance runs {platform}.")

@@ -15,18 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .._instances.describe import DescribeApi, chunks
+from .._instances.describe import chunks
 from .._instances.failure import Failure, blames_instances, failure_of
 from .._sdk.errors import ApiError, CloudError
 from .._sdk.shapes import InvocationRow, TaskRow
 from .command import Startable, StartApi
-from .fitness import find_unfit
+from .fitness import FitnessApi, find_unfit
 
 # RunCommand calls side by side.
 _SIDE_BY_SIDE = 4
 
 
-class CommandApi(DescribeApi, StartApi, Protocol):
+class CommandApi(FitnessApi, StartApi, Protocol):
     """The calls that commands need; :class:`~.._sdk.ecs.Ecs` has them."""
 
     def describe_invocation(self, invoke_id: str) -> InvocationRow | None: ...

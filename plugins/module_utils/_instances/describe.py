@@ -10,7 +10,7 @@ from typing import Protocol
 
 from .._sdk import limits
 from .._sdk.errors import CloudError
-from .._sdk.shapes import AgentRow, InstanceRow
+from .._sdk.shapes import AgentRow, InstanceRow, ManagedRow
 
 
 class AgentApi(Protocol):
@@ -27,6 +27,12 @@ class InstanceApi(Protocol):
     def describe_instances(
         self, instance_ids: Sequence[str] | None = None, *, tags: Mapping[str, str] | None = None
     ) -> Iterator[InstanceRow]: ...
+
+
+class ManagedApi(Protocol):
+    """The call that looking at managed instances needs."""
+
+    def describe_managed_instances(self, instance_ids: Sequence[str]) -> Iterator[ManagedRow]: ...
 
 
 class DescribeApi(AgentApi, InstanceApi, Protocol):
@@ -78,6 +84,14 @@ def look_at_agents(api: AgentApi, instance_ids: Sequence[str]) -> dict[str, Agen
     for chunk in chunks(instance_ids, limits.ASSISTANT_STATUS_IDS):
         agents |= {row.instance_id: row for row in api.describe_cloud_assistant_status(chunk)}
     return agents
+
+
+def look_at_managed(api: ManagedApi, instance_ids: Sequence[str]) -> dict[str, ManagedRow]:
+    """The managed instances that the region has of these ids; no call when there are no ids."""
+    managed: dict[str, ManagedRow] = {}
+    for chunk in chunks(instance_ids, limits.MANAGED_INSTANCES_IDS):
+        managed |= {row.instance_id: row for row in api.describe_managed_instances(chunk)}
+    return managed
 
 
 def glance(api: DescribeApi, instance_ids: Sequence[str]) -> dict[str, Seen]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import imports, limits
 from .calls import Calls, rows_of, tags_of
-from .shapes import AgentRow, EventRow, InstanceRow, PowerRow
+from .shapes import AgentRow, EventRow, InstanceRow, ManagedRow, PowerRow
 
 
 class InstanceCalls(Calls):
@@ -37,6 +37,15 @@ class InstanceCalls(Calls):
         )
         for page in self._pages("DescribeInstances", self._client.describe_instances_with_options, request):
             yield from map(InstanceRow.read, rows_of(page, "Instances", "Instance"))
+
+    def describe_managed_instances(self, instance_ids: Sequence[str]) -> Iterator[ManagedRow]:
+        """DescribeManagedInstances of at most ``limits.MANAGED_INSTANCES_IDS`` ids; unknown ones are left out."""
+        request = imports.models.DescribeManagedInstancesRequest(
+            region_id=self.region_id, instance_id=list(instance_ids), max_results=limits.MANAGED_INSTANCES_PAGE
+        )
+        call = self._client.describe_managed_instances_with_options
+        for page in self._pages("DescribeManagedInstances", call, request):
+            yield from map(ManagedRow.read, rows_of(page, "Instances"))
 
     def reboot_instances(self, instance_ids: Sequence[str], *, force: bool, within_s: float) -> list[PowerRow]:
         """RebootInstances; :meth:`_power` says how."""

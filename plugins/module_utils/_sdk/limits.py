@@ -13,6 +13,9 @@ POWER_IDS = 100
 ASSISTANT_STATUS_IDS = 50
 # InstallCloudAssistantRequest.InstanceId: "You can specify 1 to 50 instance IDs".
 INSTALL_IDS = 50
+# DescribeManagedInstancesRequest.InstanceId: "Valid values of N: 1 to 50"; MaxResults: "Maximum value: 50".
+MANAGED_INSTANCES_IDS = 50
+MANAGED_INSTANCES_PAGE = 50
 
 # DescribeInvocations, DescribeInvocationResults: "Maximum value: 50".
 INVOCATIONS_PAGE = 50

@@ -96,6 +96,25 @@ class AgentRow:
 
 
 @dataclass(frozen=True)
+class ManagedRow:
+    """One managed instance of DescribeManagedInstances. It has no status: it is connected or not."""
+
+    instance_id: str
+    os_type: str
+    connected: bool
+    agent_version: str
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> ManagedRow:
+        return cls(
+            instance_id=row["InstanceId"],
+            os_type=(row.get("OsType") or "").lower(),
+            connected=str(row.get("Connected")).lower() == "true",
+            agent_version=row.get("AgentVersion") or "",
+        )
+
+
+@dataclass(frozen=True)
 class TaskRow:
     """A command on one instance, as DescribeInvocations and DescribeInvocationResults show it."""
 

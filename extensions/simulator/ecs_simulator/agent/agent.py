@@ -20,6 +20,7 @@ from ecs_simulator.agent.task import REPEATING, Command, Task
 from ecs_simulator.clock import Clock
 from ecs_simulator.fleet_settings import Settings
 from ecs_simulator.machines.base import Machine, MachineError, MachineGone, Process, Script
+from ecs_simulator.machines.launcher import file_ending
 
 WORKERS = 10
 DRAIN_S = 0.2
@@ -284,7 +285,7 @@ def script_of(task: Task) -> Script:
     command = task.command
     prefix = f"{command.name}-" if command.name else ""
     return Script(
-        name=f"{prefix}{task.invocation_id}{_SUFFIXES[command.type]}",
+        name=f"{prefix}{task.invocation_id}{file_ending(command.launcher, _SUFFIXES[command.type])}",
         content=command.content,
         working_dir=command.working_dir,
         username=command.username,

@@ -68,6 +68,8 @@ def _found(host: Host | None) -> Host:
 
 
 def _fit(host: Host | None, os_type: str) -> Host:
+    """Also one that is not Running: "check whether the state of the instance meets the conditions for running the
+    command" (error table of RunCommand, at InvalidInstance.NotMatch)."""
     host = _found(host)
     if host.instance.status != "Running" or host.instance.spec.os != os_type:
         raise ApiError(400, "InvalidInstance.NotMatch", "The specified instance type does not match the command.")

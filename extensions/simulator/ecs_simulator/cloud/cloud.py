@@ -20,10 +20,11 @@ from ecs_simulator.cloud.injection import Injection
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.later import Later
 from ecs_simulator.cloud.saved_commands import SavedCommands
+from ecs_simulator.errors import SimulatorError
 from ecs_simulator.fleet import Fleet
 from ecs_simulator.fleet_instances import InstanceSpec
 from ecs_simulator.ids import Ids
-from ecs_simulator.machines.base import Machine
+from ecs_simulator.machines.base import Machine, MachineError
 
 # Machines that boot side by side when the simulator starts.
 _BOOTS_AT_ONCE = 8
@@ -104,10 +105,17 @@ class Cloud:
 
         async def boot(host: Host) -> None:
             async with gate:
-                await host.power_on()
+                try:
+                    await host.power_on()
+                except MachineError as error:
+                    raise SimulatorError(f"cannot boot {host.instance.id} ({host.instance.name}): {error}") from error
                 host.instance.started = self.clock.time()
 
-        await asyncio.gather(*(boot(host) for host in self.hosts.values() if host.instance.spec.status == "Running"))
+        running = (host for host in self.hosts.values() if host.instance.spec.status == "Running")
+        # None is still booting when the first failure is told, and close() ends them all.
+        outcomes = await asyncio.gather(*map(boot, running), return_exceptions=True)
+        for failure in filter(None, outcomes):
+            raise failure
         for host in self.hosts.values():
             self.events.declare(host.instance)
         await self.faults.start(self.fleet.faults)

@@ -71,7 +71,7 @@ class Script:
     username: str = ""
     """Who runs it; root when empty."""
     launcher: str = ""
-    """The program that runs the script's file, with its arguments."""
+    """The program that runs the script's file, with its arguments; see :mod:`~ecs_simulator.machines.launcher`."""
     repeats: bool = False
     """A file that is there from an earlier run is run again as it is."""
 

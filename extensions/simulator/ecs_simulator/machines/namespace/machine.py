@@ -33,6 +33,7 @@ from ecs_simulator.machines.base import (
     ScriptExists,
     SentFile,
 )
+from ecs_simulator.machines.launcher import command_line
 from ecs_simulator.machines.namespace import supervisor
 from ecs_simulator.machines.namespace.files import problem, receive_command
 from ecs_simulator.machines.namespace.stand_ins import CLOCK_SKEW, WITHOUT, stand_ins
@@ -134,12 +135,16 @@ class NamespaceMachine(base.Machine):
         self._skew_s = 0
 
     async def boot(self, boot_id: str) -> None:
-        make_tree(self._folder, self._spec)
+        try:
+            make_tree(self._folder, self._spec)
+            log = self._log.open("ab")
+        except OSError as error:
+            raise MachineError(f"its files: {error.filename or self._folder}: {error.strerror}") from error
         self.boot_id = boot_id
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with theirs, self._log.open("ab") as log:
+        with theirs, log:
             # Started from the main thread, because PDEATHSIG follows the thread that starts a process.
             self._launcher = subprocess.Popen(  # noqa: ASYNC220  it forks; there is nothing to wait for
                 [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
@@ -197,8 +202,7 @@ class NamespaceMachine(base.Machine):
             # No disk space, a name that is none: the agent does without the file.
             argument = os.fsdecode(script.content)
         else:
-            # Not quoted, as in the real agent: a space in the name is the end of it.
-            argument = f"{script.launcher} {path}" if script.launcher else path
+            argument = command_line(script.launcher, path)
         process = self._spawn(["sh", "-c", argument], script.username, script.working_dir)
         process.prepend(self._take_noise())
         return process

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ecs_simulator.fleet_instances import InstanceSpec
+from ecs_simulator.machines.base import MachineError
 from ecs_simulator.machines.namespace.supervisor import NOBODY
 
 _FOLDERS = {
@@ -42,9 +43,11 @@ def make_tree(folder: Path, spec: InstanceSpec) -> None:
     """Make the machine's files below ``folder`` unless they are there.
 
     ``folder/root`` becomes the machine's ``/`` and ``folder/local`` its ``/usr/local``. They appear in one
-    step: a simulator killed half-way leaves no half a machine.
+    step: a simulator killed half-way leaves no half a machine. Raises :class:`MachineError` for a damaged one.
     """
-    if folder.exists():
+    if os.path.lexists(folder):
+        if not all((folder / name).is_dir() for name in ("root", "local")):
+            raise MachineError(f"{folder} is damaged: remove it, and the machine is made anew")
         return
     building = folder.with_name(folder.name + ".new")
     shutil.rmtree(building, ignore_errors=True)
