@@ -86,7 +86,9 @@ options:
         choices: [never, if_required, always]
         default: if_required
       timeout_s:
-        description: How many seconds one attempt may take. Then the step and all that it has started is ended.
+        description:
+          - How many seconds one attempt may take. Then the step and all that is left in its session is ended. What it
+            has started in a session of its own (with C(setsid), or a daemon) lives on.
         type: int
         default: 3600
       attempts:
@@ -240,6 +242,8 @@ instances:
       description:
         - A receipt for each restart, as in RV(cloudops.alibaba.ecs_reboot#module:instances.receipt), though its method
           may also be exit_code.
+        - One that was asked for and not seen has a receipt too, the last. Its verdict is unknown, or not_restarted
+          where that is known.
       type: list
       elements: dict
     restart_evidence:

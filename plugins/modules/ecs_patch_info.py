@@ -41,7 +41,8 @@ options:
   run_id:
     description:
       - The name of the run, such as a change ticket, 1 to 64 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-).
-        A run that is started again with the same name goes on where it was.
+        A run that is started again with the same name goes on where it was. A name is for one run, and not for the
+        next one; hosts keep what they know of a run for 30 days.
       - If not set, a new name is made.
     type: str
   batch:

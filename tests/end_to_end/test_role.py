@@ -260,6 +260,8 @@ def test_bad_variables_are_refused_with_a_sentence(fleet: Cloud, variables: dict
     if outcome.results:
         # What was refused is known not to have happened.
         assert set(statuses(outcome).values()) == {"not_reached"}
+        if given := variables.get("patch_hosts_run_id"):
+            assert f"Run {given}: 4 not reached" in outcome.output
 
 
 @pytest.mark.parametrize("batches", ["foo", "", "25 %", "0", "1.5"])

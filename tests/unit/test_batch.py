@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Batch, Limits
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.host import Host
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.host import Host, Ready
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, Step
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import cksum
+from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import INTERRUPTED, VARIABLE
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow, PowerRow, TaskRow
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
@@ -48,6 +50,14 @@ def say(state: str, exit_code: int, **words: str) -> dict[str, Any]:
     status = "Success" if exit_code == 0 else "Failed"
     output = f"os_updates: done\n{text} cksum={cksum(text.encode())}\n"
     return {"status": status, "exit_code": exit_code, "output": output.encode()}
+
+
+def without_keeper(state: str, exit_code: int, **words: str) -> dict[str, Any]:
+    """An answer of a runner that has no keeper's word."""
+    said = say(state, exit_code, **words)
+    text = said["output"].decode().splitlines()[-1].rpartition(" cksum=")[0].replace(" for=d", "")
+    text = text.replace(" steps=os_updates:done:1", "")
+    return said | {"output": f"{text} cksum={cksum(text.encode())}\n".encode()}
 
 
 DONE = say("done", 0, changed="yes")
@@ -155,6 +165,7 @@ def test_a_refused_restart_is_a_failure_of_that_host() -> None:
     world.api.on_reboot = lambda i: PowerRow(i, "InstanceLockedForSecurity", "no") if i == "i-1" else good(i)
     verdicts = world.patch("api")
     assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("failed", "instance")
+    assert [receipt["verdict"] for receipt in verdicts["i-1"]["receipts"]] == ["not_restarted"]
     assert verdicts["i-2"]["ok"]
 
 
@@ -164,6 +175,11 @@ def test_a_host_that_never_comes_back_is_unknown_and_holds_nobody_up() -> None:
     verdicts = world.patch()
     assert (verdicts["i-1"]["status"], verdicts["i-1"]["failure"]) == ("unknown", "lost")
     assert "before you restart it again" in verdicts["i-1"]["error_info"]
+    (receipt,) = verdicts["i-1"]["receipts"]
+    assert (receipt["verdict"], receipt["method"]) == ("unknown", "exit_code")
+    assert (receipt["boot_id_before"], receipt["boot_id_after"]) == (OLD, None)
+    assert not verdicts["i-1"]["restarted"]
+    assert len(verdicts["i-2"]["receipts"]) == 1, "what is proven is not open any more"
     assert verdicts["i-2"]["ok"]
     # i-2 went on long before i-1 was given up.
     assert world.api.called("run_command") == [["i-1", "i-2", "i-3"], ["i-2"]]
@@ -208,6 +224,48 @@ def test_a_damaged_answer_is_asked_for_again() -> None:
     assert world.patch()["i-1"]["ok"]
 
 
+def test_an_answer_that_got_lost_is_no_reason_for_a_longer_timeout() -> None:
+    lost = {"status": "Timeout", "exit_code": None, "error_code": "ExecutionTimeout", "output": b""}
+    world = World(i_1=[lost] * 10)
+    verdict = world.patch()["i-1"]
+    assert (verdict["status"], verdict["failure"]) == ("unknown", "lost")
+    assert verdict["error_info"].startswith("Its answer to invocation t-5 has not come. It may have finished, or still")
+    assert "longer timeout" not in verdict["error_info"]
+
+
+def test_a_step_that_still_works_at_the_end_of_the_time_is_told_of() -> None:
+    """Its runner had no keeper of its own: its word counts for nothing but the log."""
+    world = World(i_1=[without_keeper("busy", 75, reason="the%20steps%20still%20run", log="/var/log")])
+    world.limits = Limits(timeout_s=60, restart_timeout_s=600)
+    world.api.seconds = lambda instance_id: 55
+    verdict = world.patch()["i-1"]
+    assert (verdict["status"], verdict["failure"]) == ("unknown", "timeout")
+    assert "the steps still run. The log on the host is /var/log." in verdict["error_info"]
+    assert (verdict["log"], verdict["steps"]) == ("/var/log", {})
+
+
+def test_who_could_not_be_asked_any_more_says_what_it_said_last() -> None:
+    place = Ready("The host is not ready: the steps still run.")
+    assert place.unfinished == "It was not asked to continue any more. The host is not ready: the steps still run."
+    assert Ready().unfinished == "It was not asked to continue any more."
+
+
+def test_ctrl_c_says_that_the_hosts_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv(VARIABLE, str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    World(i_1=[DONE]).patch()
+    lines = os.read(reader, 65536).decode().splitlines()
+    os.close(reader)
+    kept = [line for line in lines if line.startswith(INTERRUPTED)]
+    assert kept == [
+        f"{INTERRUPTED}Interrupted. The hosts go on by themselves and may still restart; start the same command again "
+        "with the run id r-1 to go on.",
+        INTERRUPTED,
+    ]
+
+
 def test_nobody_is_asked_for_ever() -> None:
     world = World(i_1=[say("busy", 75)] * 20)
     verdicts = world.patch()
@@ -216,10 +274,8 @@ def test_nobody_is_asked_for_ever() -> None:
 
 
 def test_a_runner_that_could_not_start_does_not_undo_what_is_known() -> None:
-    without_keeper = say("late", 76)
-    text = without_keeper["output"].decode().splitlines()[-1].rpartition(" cksum=")[0].replace(" for=d", "")
-    without_keeper["output"] = f"{text} cksum={cksum(text.encode())}\n".encode()
-    world = World(i_1=[say("restart", 194, packages_count="1", packages="kernel|1|2"), without_keeper])
+    late = without_keeper("late", 76)
+    world = World(i_1=[say("restart", 194, packages_count="1", packages="kernel|1|2"), late])
     verdict = world.patch()["i-1"]
     assert (verdict["status"], verdict["failure"]) == ("failed", "timeout")
     assert verdict["packages"] == [{"name": "kernel", "from": "1", "to": "2"}]
@@ -297,6 +353,8 @@ def test_a_restart_that_was_sent_is_not_sent_again_in_the_same_boot() -> None:
     assert world.api.called("reboot_instances") == [["i-1"]]
     assert verdict["status"] == "unknown"
     assert "old boot id" in verdict["error_info"]
+    (receipt,) = verdict["receipts"]
+    assert (receipt["verdict"], receipt["boot_id_after"]) == ("not_restarted", OLD)
 
 
 def test_another_boot_may_be_restarted_too() -> None:
@@ -321,6 +379,7 @@ def test_nothing_is_restarted_after_the_end_of_the_time() -> None:
     assert world.api.called("reboot_instances") == []
     assert (verdict["status"], verdict["failure"]) == ("failed", "timeout")
     assert "was not restarted" in verdict["error_info"]
+    assert [receipt["verdict"] for receipt in verdict["receipts"]] == ["not_restarted"]
 
 
 def test_a_stale_wish_is_not_sent_but_asked_for_anew() -> None:

@@ -19,7 +19,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     instance,
     task,
 )
-from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE
+from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE, say
 
 FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
 SCRIPT = {
@@ -140,6 +140,17 @@ def test_a_new_run_waits_for_nobody() -> None:
     world = World()
     world.apis["r-1"].agents["i-1"] = agent("i-1", online=False)
     assert not world.preflight()["instances"]["i-1"]["returning"]
+
+
+def test_a_refused_run_id_comes_with_what_to_do() -> None:
+    world = World()
+    said = say("refused", 78, reason="the%20run%20id%20belongs%20to%20another%20kind%20of%20run")
+    world.apis["r-1"].run = lambda t, i, _content: task(t, i, **said)
+    row = world.patch()["instances"]["i-1"]
+    assert (row["status"], row["failure"]) == ("failed", "input")
+    assert row["error_info"].endswith(
+        "Start it with the same restart (patch_hosts_restart) as the first time, or with another run id."
+    )
 
 
 def test_check_mode_sends_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.report import build_report, table
 
 OLD = "11111111-1111-4111-8111-111111111111"
@@ -51,6 +52,24 @@ def test_the_table_shows_batch_packages_proof_and_result() -> None:
     assert lines[-1] == "Run CHG-1: 1 restarted, 2 patched, 1 failed, 1 unknown, 1 not reached"
     columns = lines[0].index("RESTART")
     assert all(line[columns - 1] == " " for line in lines[1:7])
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "cell"),
+    [
+        ([], "none"),
+        (["unknown"], "not proven"),
+        (["not_restarted"], "did not happen"),
+        (["restarted", "unknown"], "through the API, boot id 11111111 -> 22222222; another not proven"),
+        (["restarted", "not_restarted"], "through the API, boot id 11111111 -> 22222222; another did not happen"),
+    ],
+)
+def test_a_restart_that_was_asked_for_is_never_none(verdicts: list[str], cell: str) -> None:
+    receipts = [
+        {"verdict": verdict, "method": "api", "boot_id_before": OLD, "boot_id_after": NEW} for verdict in verdicts
+    ]
+    line = table(build_report({"a": result("unknown", receipts=receipts, failure="lost", error_info="Look.")}))[1]
+    assert line == f"a     1      -                 {cell.ljust(7)}  unknown (lost): Look."
 
 
 def test_the_document_names_who_failed() -> None:

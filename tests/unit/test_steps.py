@@ -24,7 +24,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight 
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, check_run_id, read_steps
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
-from ansible_collections.cloudops.alibaba.tests.unit.fakes import FakeApi, FakeClock, agent, instance
+from ansible_collections.cloudops.alibaba.tests.unit.fakes import START, FakeApi, FakeClock, agent, instance
 
 FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
 
@@ -112,7 +112,7 @@ def test_the_preflight_says_who_is_unfit_and_why() -> None:
     api.instances["i-2"] = instance("i-2", status="Stopped")
     api.agents["i-3"] = agent("i-3", version="2.2.3.250")
     api.agents["i-4"] = agent("i-4", online=False)
-    report = examine(api, ["i-1", "i-2", "i-3", "i-4", "i-5"], "exit_code")
+    report = examine(api, ["i-1", "i-2", "i-3", "i-4", "i-5"], "exit_code", now=START)
     assert {key: (row["ok"], row["failure"]) for key, row in report.items()} == {
         "i-1": (True, None),
         "i-2": (False, "instance"),
@@ -121,8 +121,32 @@ def test_the_preflight_says_who_is_unfit_and_why() -> None:
         "i-5": (False, "instance"),
     }
     assert "2.2.3.250 cannot restart by exit code, 2.2.3.317 and later can" in report["i-3"]["error_info"]
-    old = examine(api, ["i-3"], "auto")["i-3"]
+    old = examine(api, ["i-3"], "auto", now=START)["i-3"]
     assert (old["ok"], old["restart_method"]) == (True, "api")
+
+
+@pytest.mark.parametrize(
+    ("status", "silent_s", "restarting"),
+    [
+        ("Running", 60, True),
+        ("Running", 900, False),
+        ("Running", None, False),
+        ("Stopping", 60, True),
+        ("Stopping", 900, False),
+        ("Starting", None, True),
+        ("Stopped", 60, False),
+    ],
+)
+def test_the_preflight_tells_a_restart_from_a_missing_agent(
+    status: str, silent_s: float | None, restarting: bool
+) -> None:
+    api = FakeApi.of(FakeClock(), "i-1")
+    api.instances["i-1"] = instance("i-1", status=status)
+    heartbeat = None if silent_s is None else START - silent_s
+    api.agents["i-1"] = agent("i-1", online=False, last_heartbeat=heartbeat)
+    row = examine(api, ["i-1"], "auto", now=START)["i-1"]
+    assert row["failure"] == ("agent" if status == "Running" else "instance")
+    assert row["error_info"].startswith("It may be restarting, for another run perhaps") is restarting
 
 
 def unpack(script: str) -> dict[str, bytes]:

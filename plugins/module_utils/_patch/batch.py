@@ -19,12 +19,12 @@ from .._instances.power import reboot
 from .._progress import Progress, count, duration
 from .._sdk.errors import CloudError
 from .._sdk.limits import DELIVERY_S
-from .._sdk.shapes import TaskRow, parse_time
+from .._sdk.shapes import TaskRow, format_time, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
 from .delivery import Courier
 from .earlier import adopt, tags_of
-from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled
+from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled, no_answer_of
 from .steps import Policy, Step
 
 # How often in a row a host may answer that it does not know, before nobody does.
@@ -97,6 +97,15 @@ class Batch:
             f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
         )
+        with self._progress.when_interrupted(
+            "Interrupted. The hosts go on by themselves and may still restart; start the same command again with the "
+            f"run id {self._policy.run_id} to go on."
+        ):
+            self._see_through()
+        return {host.instance_id: settled.verdict for host, settled in self._at(Settled)}
+
+    def _see_through(self) -> None:
+        """Ask, listen and restart until each host has its verdict."""
         self._adopt()
         while not self._deadline.passed and len(self._at(Settled)) < len(self._hosts):
             self._ask([host for host, _ready in self._at(Ready)])
@@ -108,7 +117,6 @@ class Batch:
             self._listen(self._answers_until)
             self._end_of_time(Ready, Due, Away)
         self._end_of_time(Asked)
-        return {host.instance_id: settled.verdict for host, settled in self._at(Settled)}
 
     def _at(self, kind: type[_Where]) -> list[tuple[Host, _Where]]:
         """The hosts in a kind of place, with their place."""
@@ -225,7 +233,8 @@ class Batch:
             host.conclude(self._policy.run_id, "failed", decision.failure)
         elif decision.failure:
             wait_s = trailer.wait_s if trailer and not trailer.replayed else 0
-            self._ask_later(host, decision.failure, since=parse_time(result["finished_at"]), wait_s=wait_s)
+            reason = decision.failure if trailer else _without_words(result, decision.failure)
+            self._ask_later(host, reason, since=parse_time(result["finished_at"]), wait_s=wait_s)
         else:
             if trailer and not trailer.again:
                 host.asks = 0
@@ -274,6 +283,7 @@ class Batch:
                 send[host.instance_id] = host
         if send:
             self._progress.say(f"Restarting {count(len(send), 'host')} through the API")
+        sent_at = format_time(self._clock.time())
         for instance_id, answer in reboot(api, list(send), deadline=fresh).items():
             host = send[instance_id]
             if answer and answer.kind != "lost":
@@ -281,6 +291,7 @@ class Batch:
                 host.conclude(self._policy.run_id, "failed", failure)
                 continue
             host.rebooted_boot = host.boot_id
+            host.request = host.request and host.request.sent_at(sent_at)
             self._await_restart(host, seen[instance_id].heartbeat if instance_id in seen else None, answer)
 
     def _await_restart(self, host: Host, since: float | None, answer: Failure | None = None) -> None:
@@ -303,7 +314,7 @@ class Batch:
         for host, place in away:
             one = seen.get(host.instance_id)
             if one and place.worth_asking(one, now, self._policy.settle_s):
-                host.place = Ready()
+                host.place = Ready(place.reason.info if place.pause_s else "")
             elif place.patience.passed:
                 host.conclude(self._policy.run_id, "unknown", place.reason)
             elif one and place.since is None:
@@ -334,6 +345,13 @@ def _by_region_and_method(hosts: Iterable[Host]) -> list[list[Host]]:
     for host in hosts:
         groups[id(host.api), host.method].append(host)
     return list(groups.values())
+
+
+def _without_words(result: Result, failure: Failure) -> Failure:
+    """Why a host is asked again that gave no answer. When the API gave it up, more time for the command is no help."""
+    if result["failure"] != "timeout":
+        return failure
+    return replace(failure, info=no_answer_of(result["invoke_id"]))
 
 
 def _restarts(place: Place) -> bool:

@@ -14,6 +14,7 @@ from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
 from .._waiting import Clock, Deadline
+from .requests import Request, after_answer
 from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
@@ -22,12 +23,24 @@ class PatchApi(CommandApi, PowerApi, Protocol):
     """The calls that patching needs."""
 
 
+def no_answer_of(invoke_id: str) -> str:
+    """A sentence on a host that was asked, and of which nobody knows how far it came."""
+    return (
+        f"Its answer to invocation {invoke_id} has not come. It may have finished, or still work: start the same "
+        "command again with the same run id, and it tells."
+    )
+
+
 @dataclass(frozen=True)
 class Ready:
-    """It is asked to continue as soon as may be."""
+    """It is asked to continue as soon as may be; ``reason`` is why its last answer said nothing, if there was one."""
 
+    reason: str = ""
     word = "to continue"
-    unfinished = "It was not asked to continue any more."
+
+    @property
+    def unfinished(self) -> str:
+        return f"It was not asked to continue any more. {self.reason}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Asked:
 
     @property
     def unfinished(self) -> str:
-        return f"Its answer to invocation {self.invocation.invoke_id} has not come; it may still work."
+        return no_answer_of(self.invocation.invoke_id)
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,11 @@ Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 
 @dataclass
 class Host:
-    """One host of the batch; ``rebooted_boot`` is the boot id in which RebootInstances was sent for it."""
+    """One host of the batch.
+
+    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
+    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell.
+    """
 
     name: str
     instance_id: str
@@ -117,7 +134,9 @@ class Host:
     invoke_ids: list[str] = field(default_factory=list)
     output: str = ""
     trailer: Trailer | None = None
+    log: str = ""
     rebooted_boot: str = ""
+    request: Request | None = None
 
     @property
     def boot_id(self) -> str:
@@ -132,8 +151,12 @@ class Host:
         if result["output"]:
             self.output = result["output"]
         trailer = read_trailer(result["output"], run_id)
-        if trailer and trailer.whole:
-            self.trailer = trailer
+        adopted = isinstance(self.place, Asked) and self.place.adopted
+        self.request = after_answer(self.request, result, trailer, ours=not adopted)
+        if trailer:
+            self.log = trailer.log or self.log
+            if trailer.whole:
+                self.trailer = trailer
         return trailer
 
     def conclude(self, run_id: str, status: str | None, failure: Failure | None) -> None:
@@ -147,8 +170,10 @@ class Host:
                 status=status,
                 failure=failure,
                 trailer=self.trailer,
+                open_request=self.request,
                 cycles=self.cycles,
                 invoke_ids=self.invoke_ids,
+                log=self.log,
                 output=without_trailer(self.output),
             )
         )

@@ -17,7 +17,7 @@ from .._instances.agent_version import agent_version
 from .._instances.describe import Seen, look
 from .._instances.failure import Failure, failure_of
 from .._sdk.errors import BadInput, CloudError
-from .._sdk.shapes import AgentRow
+from .._sdk.shapes import AgentRow, InstanceRow
 from .._waiting import Clock
 from .earlier import asked_before
 
@@ -25,6 +25,8 @@ from .earlier import asked_before
 # their own.
 EXIT_CODE_AGENT = (2, 2, 3, 317)
 _BETWEEN_BOOTS = ("Stopping", "Starting", "Running")
+# An agent that said hello so lately is rather away for a restart than missing: role and modules give a restart 15 min.
+_RECENT_S = 900
 
 
 def new_run_id(clock: Clock) -> str:
@@ -74,18 +76,19 @@ def settle_method(wanted: str, agent: AgentRow | None) -> str:
 
 
 def examine(
-    api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None = None
+    api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None = None, *, now: float
 ) -> dict[str, dict[str, Any]]:
     """Each instance: name, fit or not and why, agent version, and how it would be restarted.
 
-    Of a run that had its id before, some instances may be restarting for its sake: they are waited for.
+    Of a run that had its id before, some instances may be restarting for its sake: they are waited for. ``now`` is in
+    seconds since the epoch.
     """
     resumed = asked_before(api, run_id) if run_id else set()
     report = {}
     for instance_id, seen in look(api, instance_ids).items():
         settled = settle_method(method, seen.agent)
         returning = instance_id in resumed and _is_away(seen)
-        failure = None if returning else unfitness(seen, "linux", api.region_id) or _too_old(seen, settled)
+        failure = None if returning else _unfit(seen, settled, api.region_id, now)
         found = {"resumed": instance_id in resumed, "returning": returning}
         report[instance_id] = _entry(api.region_id, settled, seen, failure) | found
     return report
@@ -94,6 +97,25 @@ def examine(
 def _is_away(seen: Seen) -> bool:
     """Between two boots, as far as the API can tell; a stopped instance is not."""
     return bool(seen.instance and seen.instance.status in _BETWEEN_BOOTS and not seen.online)
+
+
+def _unfit(seen: Seen, method: str, region_id: str, now: float) -> Failure | None:
+    failure = unfitness(seen, "linux", region_id)
+    if failure and seen.instance and _may_restart(seen.instance, seen, now):
+        info = (
+            f"It may be restarting, for another run perhaps: it is {seen.instance.status}, and its Cloud Assistant "
+            "Agent is not online. Nothing was done to it; start the same command again when it is back. If it stays "
+            "away, start the agent on the instance."
+        )
+        return Failure(failure.kind, info)
+    return failure or _too_old(seen, method)
+
+
+def _may_restart(instance: InstanceRow, seen: Seen, now: float) -> bool:
+    """Between two boots, on its way back or with an agent that was there not long ago."""
+    if not _is_away(seen):
+        return False
+    return instance.status == "Starting" or (seen.heartbeat is not None and now - seen.heartbeat < _RECENT_S)
 
 
 def not_examined(region_id: str, instance_ids: Sequence[str], error: CloudError) -> dict[str, dict[str, Any]]:

@@ -62,12 +62,14 @@ def _restart(result: Mapping[str, Any]) -> str:
     """Whether it restarted, and how that is proven."""
     receipts = result.get("receipts") or []
     proven = [receipt for receipt in receipts if receipt["verdict"] == "restarted"]
+    others = "not proven" if any(receipt["verdict"] == "unknown" for receipt in receipts) else "did not happen"
     if not proven:
-        return "not proven" if receipts else "none"
+        return others if receipts else "none"
     last = proven[-1]
     times = f", {len(proven)} times" if len(proven) > 1 else ""
     before, after = str(last["boot_id_before"])[:8], str(last["boot_id_after"])[:8]
-    return f"{_METHODS.get(last['method'], last['method'])}{times}, boot id {before} -> {after}"
+    more = f"; another {others}" if len(receipts) > len(proven) else ""
+    return f"{_METHODS.get(last['method'], last['method'])}{times}, boot id {before} -> {after}{more}"
 
 
 def _outcome(result: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def preflight(
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            report |= examine(connect(region), ids, method, earlier)
+            report |= examine(connect(region), ids, method, earlier, now=clock.time())
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)

@@ -8,10 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._instances.failure import Failure
+from .requests import Request
 from .trailer import Trailer
 
 # Through the role nothing bigger is registered per host: AWX drops results over 700 kB.
 OUTPUT_CHARACTERS = 2000
+
+# What the host says of itself, in its own few words, and what to do about it.
+_ADVICE = {
+    "the run id belongs to another kind of run": (
+        "Start it with the same restart (patch_hosts_restart) as the first time, or with another run id."
+    ),
+}
 
 
 def verdict_of(
@@ -23,12 +31,19 @@ def verdict_of(
     status: str | None,
     failure: Failure | None,
     trailer: Trailer | None = None,
+    open_request: Request | None = None,
     cycles: int = 0,
     invoke_ids: Sequence[str] = (),
+    log: str = "",
     output: str = "",
 ) -> dict[str, Any]:
-    """The verdict. ``status`` None lets the host's own words decide between restarted, patched and unchanged."""
+    """The verdict. ``status`` None lets the host's own words decide between restarted, patched and unchanged.
+
+    The host's receipts prove its restarts; one that is only asked for has a receipt that says so.
+    """
     receipts = [receipt.as_dict() for receipt in trailer.restarts] if trailer else []
+    if open_request:
+        receipts.append(open_request.receipt().as_dict())
     restarted = any(receipt["verdict"] == "restarted" for receipt in receipts)
     changed = restarted or bool(trailer and trailer.changed)
     if status is None:
@@ -43,7 +58,7 @@ def verdict_of(
         "changed": changed,
         "failure": failure.kind if failure else None,
         "error_code": (failure.code or None) if failure else None,
-        "error_info": failure.info if failure else None,
+        "error_info": _with_advice(failure.info) if failure else None,
         "steps": trailer.steps if trailer else {},
         "packages": list(trailer.packages) if trailer else [],
         "packages_count": trailer.packages_count if trailer else 0,
@@ -53,6 +68,10 @@ def verdict_of(
         "restart_stale": (trailer.stale or None) if trailer else None,
         "cycles": cycles,
         "invoke_ids": list(invoke_ids),
-        "log": (trailer.log or None) if trailer else None,
+        "log": log or None,
         "output": output[-OUTPUT_CHARACTERS:],
     }
+
+
+def _with_advice(info: str) -> str:
+    return " ".join([info, *(advice for words, advice in _ADVICE.items() if words in info)])
