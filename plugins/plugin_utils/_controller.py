@@ -28,10 +28,14 @@ from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
 from ..module_utils._progress import INTERRUPTED, VARIABLE
+from ._orphans import ended_with_ansible
+from ._output import flush_each_line
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 display = Display()
+# A strategy loads an action's class in the main process, before it starts a worker for the task.
+flush_each_line()
 
 
 class ControllerAction(ActionBase):
@@ -51,7 +55,7 @@ class ControllerAction(ActionBase):
         if self._task.delegate_to in (None, "", *_LOCAL):
             self._move_to_controller(task_vars)
         if not self._task.async_val:
-            with self._progress():
+            with self._progress(), ended_with_ansible():
                 return result | self._execute_module(task_vars=task_vars)
         job = self._execute_module(task_vars=task_vars, wrap_async=True)
         if self._task.poll and not job.get("failed"):

@@ -22,6 +22,19 @@ def host_of(pid: int) -> str:
         return ""
 
 
+def with_home(home: Path) -> set[int]:
+    """The processes with this home in their environment, whatever their parents and sessions; the dead have none."""
+    found = set()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            variables = environment.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"HOME={home}".encode() in variables:
+            found.add(int(environment.parent.name))
+    return found
+
+
 def is_below(pid: int, root: int) -> bool:
     """Whether a process descends from another, sessions and namespaces notwithstanding."""
     while pid > 1 and pid != root:

@@ -117,7 +117,7 @@ def test_ctrl_c_says_what_goes_on_and_no_progress_says_nothing(cloud: Cloud) -> 
     process = subprocess.Popen(
         cloud.command(path),
         cwd=cloud.folder,
-        env=cloud.environment | {"PYTHONUNBUFFERED": "1"},
+        env=cloud.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

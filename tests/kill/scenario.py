@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from end_to_end.clouds import ROOT, Cloud, make_cloud
-from end_to_end.processes import command_of, descendants, host_of
+from end_to_end.processes import command_of, descendants, host_of, with_home
 
 RUN_ID = "CHG-1"
 # A loaded machine is slow, and no failure; these only end what would wait for ever.
@@ -57,7 +57,7 @@ def two_hosts(folder: Path) -> Iterator[Cloud]:
 
 @dataclass
 class Controller:
-    """An ansible-playbook at work, in a process group of its own."""
+    """An ansible-playbook at work."""
 
     cloud: Cloud
     process: subprocess.Popen[bytes]
@@ -69,6 +69,10 @@ class Controller:
         self.process.wait(timeout=CONTROLLER_S)
         found: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))["hosts"]
         return found
+
+    def processes(self) -> set[int]:
+        """Its own, and those of its workers and modules, which lead sessions of their own."""
+        return with_home(Path(self.cloud.environment["HOME"]))
 
     @property
     def output(self) -> str:
@@ -94,7 +98,6 @@ def start(cloud: Cloud, steps: list[dict[str, Any]], *, number: int = 1, run_id:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
     return Controller(cloud, process, log, report / "report.json")
 
@@ -132,8 +135,27 @@ def until(condition: Callable[[], bool], controller: Controller | None = None, s
 
 def kill_controller(controller: Controller) -> None:
     """All of its processes at once, as when its machine dies."""
-    os.killpg(controller.process.pid, signal.SIGKILL)
+    stopped: set[int] = set()
+    while more := controller.processes() - stopped:
+        _signal(more, signal.SIGSTOP)
+        stopped |= more
+    _signal(stopped, signal.SIGKILL)
     controller.process.wait()
+    assert controller.processes() <= stopped, "something of the controller goes on"
+    until(lambda: not controller.processes())
+
+
+def kill_ansible(controller: Controller) -> None:
+    """Its main process alone, as people do; the rest has to follow by itself."""
+    controller.process.kill()
+    controller.process.wait()
+    until(lambda: not controller.processes(), seconds=30)
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def kill_keeper(controller: Controller) -> None:

@@ -36,7 +36,7 @@ fuse() {
 SCRIPT = """
 work() {
   mkfifo "$HOST/gate.$$"
-  read -r now <"$HOST/clock"
+  read -r now _idle <"$HOST/uptime"
   echo "begin @WORK@ $$ $PPID $now $0" >>"$HOST/ledger"
   read -r code <"$HOST/gate.$$"
   echo "end @WORK@ $$ $code" >>"$HOST/ledger"
@@ -53,7 +53,7 @@ class Work:
     name: str
     leader: int
     keeper: int
-    now: int
+    now: float
     delivery: str
     code: int | None = None
     let_go: bool = False
@@ -215,7 +215,7 @@ class GatedHost(HostUnderTest):
             event, kind, name, leader, *rest = line.split()
             if event == "begin":
                 keeper, now, path = rest
-                begun.append(Work(kind, name, int(leader), int(keeper), int(now), Path(path).parents[2].name))
+                begun.append(Work(kind, name, int(leader), int(keeper), float(now), Path(path).parents[2].name))
                 self.works.append(begun[-1])
             else:
                 (work,) = (work for work in self.works if work.leader == int(leader))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -78,6 +79,8 @@ class HostUnderTest:
             "most_restarts": 3,
             "steps": len(steps),
         } | request
+        work = repr((steps, values | {"sent_at": None, "not_after": None}))
+        values.setdefault("work", hashlib.sha256(work.encode()).hexdigest()[:16])
         delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
         delivery.mkdir()
         (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")

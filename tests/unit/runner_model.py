@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Asked:
-    """One ``continue``, and what was known when it was sent."""
+    """One ``continue``, and what was known when it was sent. ``deadline`` is an uptime of the host."""
 
     delivery: str
     deadline: int
@@ -159,7 +159,7 @@ class Model:
         assert own == (trailer.whole and not trailer.replayed), answer.output
         assert not trailer.replayed or asked.delivery in self.met, f"a replay of old news: {answer.output}"
         assert not trailer.whole or trailer.boot_id == self.host.boot_id, answer.output
-        late = self.host.clock > asked.deadline
+        late = self.host.uptime > asked.deadline
         codes = {"done": 0, "pending": 75, "busy": 75, "late": 76, "refused": 78, "failed": 1}
         if trailer.state == "restart":
             code = {"api": 0, "exit_code": 76 if late else 194}[trailer.method]
@@ -228,13 +228,15 @@ class Model:
         """Whether something has happened that is a reason to say so."""
         if reason.startswith("another restart"):
             return self.receipts == MOST_RESTARTS
+        if reason.startswith("the keeper was at work on other steps"):
+            return asked.delivery in self.met
         if reason.startswith("the clock is"):
             return self.host.skew < -300
         if reason == "the keeper was killed":
             # Or the runner that was about to start one.
             return bool(self.dead_keepers) or self.blurred
         if reason == "the steps still run":
-            return self.host.clock > asked.deadline
+            return self.host.uptime > asked.deadline
         if reason.startswith("a restart was requested"):
             return self.request()[:1] == [self.host.boot_id]
         _step, name, what = reason.split(" ", 2)

@@ -99,3 +99,9 @@ def test_the_host_says_whose_fault_it_is() -> None:
     decision = decide(result(exit_code=1), trailer("failed", blame="timeout"), first=True)
     assert decision.failure
     assert decision.failure.kind == "timeout"
+
+
+def test_a_host_that_cannot_start_the_runner_is_to_blame() -> None:
+    decision = decide(failed("script", status="Failed") | {"exit_code": 78, "output": "disk full"}, None, first=True)
+    assert decision.failure
+    assert decision.failure.kind == "instance"

@@ -243,7 +243,7 @@ def test_a_run_id_is_not_for_two_kinds_of_runs(host: HostUnderTest) -> None:
     assert host.continue_(step("one")).said == (0, "done")
     answer = host.continue_(restart="always")
     assert answer.said == (78, "refused")
-    assert "another kind of run" in answer.trailer.reason
+    assert "restarts by another rule" in answer.trailer.reason
 
 
 def test_a_restart_that_a_step_wants_survives_a_power_cut(host: HostUnderTest) -> None:
@@ -431,6 +431,63 @@ def test_a_step_without_keeper_and_watch_has_no_more_time_than_any(host: HostUnd
     assert answer.trailer.reason == "step slow failed (no end within 600 s), attempt 1 of 1"
     assert host.traced == ["started"]
     assert not processes_with(str(host.base))
+
+
+def test_a_step_that_its_watch_has_ended_without_a_keeper_has_failed(host: HostUnderTest) -> None:
+    slow = step("slow", "echo try >> $TRACE; [ $(grep -c try $TRACE) -ge 2 ] || sleep 600", timeout_s=1, attempts=2)
+    first = host.start(slow)
+    until(lambda: host.traced == ["try"])
+    for pid in processes_with(f"keep {host.run}"):
+        kill(pid)
+    first.communicate()
+    until(lambda: not processes_with(str(host.base)))
+    answer = host.continue_(slow)
+    assert answer.said == (0, "done")
+    assert answer.trailer.steps["slow"] == {"state": "done", "attempts": 2}
+    assert not list(host.run.glob("overdue.*"))
+
+
+def test_a_word_on_other_steps_is_no_answer(host: HostUnderTest) -> None:
+    """Whoever waits for the keeper of another start with other steps asks again."""
+    slow = step("slow", "echo slow >> $TRACE; until [ -e $TRACE.go ]; do sleep 0.1; done")
+    first = host.start(slow)
+    until(lambda: host.traced == ["slow"])
+    others = [host.start(slow), host.start(slow, step("more"))]
+    until(lambda: len(processes_with(f"continue {host.base}")) >= 3)
+    Path(f"{host.trace}.go").touch()
+    first.communicate()
+    same, other = (Answer(process.wait(), process.communicate()[0]) for process in others)
+    assert (same.said, same.trailer.replayed) == ((0, "done"), True)
+    assert (other.said, other.trailer.whole) == ((75, "pending"), False)
+    assert host.continue_(slow, step("more")).said == (0, "done")
+    assert host.traced == ["slow", "more"]
+
+
+def test_the_end_of_the_log_ends_before_the_trailer(host: HostUnderTest) -> None:
+    answer = host.continue_(step("one", unless="printf 'no end of line'; exit 130"))
+    assert answer.said == (1, "failed")
+    assert answer.trailer.reason.startswith("step one has a guard that came to no end")
+
+
+def test_a_clock_that_is_set_back_gives_no_more_time(host: HostUnderTest) -> None:
+    host.program("date", '[ -e "$TRACE.back" ] && [ "$1" = +%s ] && echo 1000 && exit; exec /usr/bin/date "$@"')
+    first = step("one", "echo one >> $TRACE; touch $TRACE.back; sleep 3")
+    answer = host.continue_(first, step("two"), not_after=int(time.time()) + 1)
+    assert answer.said[1] in ("late", "busy")
+    until(lambda: not processes_with(str(host.base)))
+    assert host.traced == ["one"]
+
+
+def test_a_disk_that_is_full_is_told(host: HostUnderTest) -> None:
+    host.program("mv", 'if [ -e "$TRACE.full" ]; then echo no space >&2; exit 1; fi; exec /usr/bin/mv "$@"')
+    answer = host.continue_(step("one", "echo one >> $TRACE; touch $TRACE.full"))
+    assert answer.said == (1, "failed")
+    assert answer.trailer.blame == "instance"
+    assert answer.trailer.reason.endswith("perhaps its disk is full")
+    Path(f"{host.trace}.full").unlink()
+    # Nobody knows any more how far it came.
+    assert host.continue_(step("one", "echo one >> $TRACE; touch $TRACE.full")).trailer.blame == "lost"
+    assert host.traced == ["one"]
 
 
 def test_a_quick_step_leaves_no_watch_behind(host: HostUnderTest) -> None:

@@ -116,7 +116,7 @@ class Interleaving:
         )
         asked = Asked(
             delivery=delivery.name,
-            deadline=not_after + min(0, self.host.skew),
+            deadline=self.host.uptime + not_after - now - max(0, self.host.skew),
             changed=kind == "changed",
             finished=frozenset(name for name, step in self.model.steps.items() if step.finished),
         )
@@ -220,7 +220,7 @@ class Interleaving:
         self.host.pass_time(seconds)
         processes = self.host.processes()
         for runner, asked in self.runners.values():
-            if self.host.clock > asked.deadline:
+            if self.host.uptime > asked.deadline:
                 for process in processes:
                     if process.parent == runner.pid and process.command.startswith("timeout "):
                         kill(process.pid, signal.SIGTERM)

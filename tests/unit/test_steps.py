@@ -22,7 +22,12 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight 
     settle_method,
     token_of,
 )
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, check_run_id, read_steps
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import (
+    Policy,
+    check_run_id,
+    read_steps,
+    work_of,
+)
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import START, FakeApi, FakeClock, agent, instance
 
@@ -165,6 +170,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     assert files["runner.sh"] == (FILES / "runner.sh").read_bytes()
     assert files["request"].decode().splitlines() == [
         "run_id=CHG-1",
+        f"work={work_of(policy, steps, 'exit_code')}",
         "restart=if_required",
         "method=exit_code",
         "settle_s=120",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_it_works_on_its_own(installed: Path, tmp_path: Path) -> None:
     where = "import ecs_simulator; print(ecs_simulator.__file__)"
     done = run(installed / "ecs-simulator", "run", "--fleet", fleet, "--", installed / "python", "-c", where)
     assert Path(done.strip()).is_relative_to(installed.parent)
+
+
+def test_its_extra_is_the_sdk_that_the_collection_takes() -> None:
+    project = tomllib.loads((SIMULATOR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = (SIMULATOR.parents[1] / "requirements.txt").read_text(encoding="utf-8").split()
+    assert set(project["optional-dependencies"]["sdk"]) <= set(requirements)
 
 
 def test_its_fixture_is_found(installed: Path) -> None:

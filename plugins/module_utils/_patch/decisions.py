@@ -73,7 +73,10 @@ def _without_trailer(result: Mapping[str, Any], *, first: bool) -> Decision:
         # whose answer was lost nobody knows that it did not run.
         settled = first and kind != "lost"
         return Decision(Move.FAILED if settled else Move.ASK_AGAIN, Failure(kind, info, code))
-    if kind in ("input", "stopped") or (kind == "script" and result["exit_code"] in _CANNOT_START):
+    cannot_start = kind == "script" and result["exit_code"] in _CANNOT_START
+    if cannot_start or kind in ("input", "stopped"):
+        # The script is ours: what is wrong with it is the host's.
+        kind = "instance" if cannot_start else kind
         return Decision(Move.FAILED, Failure(kind, f"The step runner did not start. {info}{_last_line(result)}", code))
     if kind in ("", "script"):
         info = f"The end of the step runner's answer is missing or damaged. {info}{_last_line(result)}".strip()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._sdk.errors import BadInput
-from .steps import Policy, Step
+from .steps import Policy, Step, work_of
 
 _PLACEHOLDER = "@PAYLOAD@"
 
@@ -32,6 +32,7 @@ class Courier:
         """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
+            "work": work_of(policy, steps, method),
             "restart": policy.restart,
             "method": method,
             "settle_s": policy.settle_s,

@@ -7,7 +7,6 @@ An optimisation and a help to understand hosts that are away, never a guard: the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from .._cloud_assistant.results import Result
@@ -17,7 +16,7 @@ from .._sdk.errors import CloudError
 from .._sdk.shapes import TaskRow
 from .._waiting import Clock
 from .host import Asked, Host
-from .steps import Policy, Step
+from .steps import Policy, Step, work_of
 from .trailer import read_trailer
 
 RUN_TAG = "cloudops-run"
@@ -26,8 +25,7 @@ WORK_TAG = "cloudops-work"
 
 def tags_of(policy: Policy, steps: Sequence[Step], method: str) -> dict[str, str]:
     """The tags of a command: its run, and a name for exactly what it asks for."""
-    work = hashlib.sha256(repr((policy, tuple(steps), method)).encode()).hexdigest()[:16]
-    return {RUN_TAG: policy.run_id, WORK_TAG: work}
+    return {RUN_TAG: policy.run_id, WORK_TAG: work_of(policy, steps, method)}
 
 
 def asked_before(api: CommandApi, run_id: str) -> set[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Policy:
     restart: str
     settle_s: int
     most_restarts: int
+
+
+def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:
+    """A name for exactly what a host is asked for: an answer to anything else is not one."""
+    return hashlib.sha256(repr((policy, tuple(steps), method)).encode()).hexdigest()[:16]
 
 
 def check_run_id(run_id: str) -> str:

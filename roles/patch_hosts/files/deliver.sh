@@ -17,12 +17,14 @@ main() {
   fi
 
   base=/var/lib/cloudops.alibaba
-  mkdir -p "$base" || exit 78
-  delivery=$(mktemp -d "$base/delivery.XXXXXX") || exit 78
+  if ! { mkdir -p "$base" && delivery=$(mktemp -d "$base/delivery.XXXXXX"); }; then
+    echo "cloudops.alibaba: cannot write $base: is the disk full?" >&2
+    exit 78
+  fi
   if ! base64 -d <<'PAYLOAD' | tar -xzf - -C "$delivery"; then
 @PAYLOAD@
 PAYLOAD
-    echo "cloudops.alibaba: cannot unpack the step runner into $delivery" >&2
+    echo "cloudops.alibaba: cannot unpack the step runner into $delivery: is the disk full?" >&2
     rm -rf "$delivery"
     exit 78
   fi

@@ -23,17 +23,20 @@
 #   RUN/steps/NAME/started   boot, pid, start, content, attempt, uptime: written by the step itself just before it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
 #   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at; content: never starts again in this run
-#   RUN/restart_wanted       reason: a step that has finished wants a restart, which is not asked for yet
+#   RUN/restart_wanted       reason: a step that finishes wants a restart, which is not asked for yet
 #   RUN/restart_requested    boot, method, uptime, at, reason: a restart that is asked for and not yet proven
 #   RUN/restarts             proven restarts, one a line: method before after requested_at proven_at reason
 #   RUN/stale_reason         what still asked for a restart right after the last proven one
-#   RUN/packages             packages updated, one a line: name from to
+#   RUN/packages             packages updated, one a line: name from to; packages.before and .after: all that are installed
+#   RUN/writable             written to see whether anything can be
+#   *.new                    a record that is not whole yet
 #
-# DELIVERY is what the controller sent: request (key=value lines) and steps/NN/ with step (key=value lines),
-# script and unless. The keeper removes it when it has served.
+# DELIVERY (BASE/delivery.*) is what the controller sent: request (key=value lines) and steps/NN/ with step (key=value
+# lines), script and unless. The keeper removes it when it has served.
 #
 # Exit codes: 0 see the trailer, 1 a step failed, 75 ask again later, 76 too late, 78 refused, 194 restart me.
-# Exit codes of steps never become exit codes of the runner.
+# Exit codes of steps never become exit codes of the runner. Functions whose names begin with end_with, leave or
+# fail_step do not return.
 
 EXIT_FAILED=1
 EXIT_LATER=75
@@ -75,7 +78,7 @@ continue_run() {
   read_request "$delivery"
   run=$base/runs/$run_id
   keeper_started=no
-  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the clock is $behind_s s behind"
+  start_the_clock
   in_time || leave late "$EXIT_LATE" "before the first step"
   case "$(boot_id)" in
   ????????-????-????-????-????????????) ;;
@@ -103,19 +106,23 @@ continue_run() {
   tell
 }
 
-# The keeper has ended: pass on what it told. The trailer of another delivery's keeper is only passed on; whoever
-# waited for somebody else never asks for a restart.
+# The keeper has ended: pass on what it told. Of another delivery's keeper only its word on the very same work is passed
+# on; whoever waited for somebody else never asks for a restart.
 tell() {
   trailer=$(cat "$run/trailer" 2>/dev/null)
   case "$trailer" in
   *" for=${delivery##*/} "*) ;;
-  "") leave pending "$EXIT_LATER" "the keeper was killed" ;;
-  *)
+  "")
+    record "$run/writable" yes || leave failed "$EXIT_FAILED" "cannot write $run: perhaps its disk is full" instance
+    leave pending "$EXIT_LATER" "the keeper was killed"
+    ;;
+  *" work=$work "*)
     rm -rf "$delivery"
     cat "$run/summary" 2>/dev/null
     printf '%s replayed=yes' "${trailer% cksum=*}" | add_checksum
     exit 0
     ;;
+  *) leave pending "$EXIT_LATER" "the keeper was at work on other steps of the run" ;;
   esac
   cat "$run/summary"
   echo "$trailer"
@@ -136,17 +143,29 @@ tell() {
 
 # End without a keeper's word. A keeper that was started may still work out of the delivery.
 leave() {
-  printf '%s reason=%s log=%s' "$(trailer_start "$1" none)" "$(word "$3")" "$run/log" | add_checksum
+  printf '%s blame=%s reason=%s log=%s' "$(trailer_start "$1" none)" "${4:-script}" "$(word "$3")" "$run/log" |
+    add_checksum
   [ "$keeper_started" = yes ] || rm -rf "$delivery"
   exit "$2"
 }
 
+# From here on time is uptime: the host's clock may be set while the steps run.
+start_the_clock() {
+  now=$(date +%s)
+  # With a clock that is behind, the host would believe that it has time left after the controller has given it up.
+  behind_s=$((sent_at - now))
+  [ "$behind_s" -gt 0 ] || behind_s=0
+  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the clock is $behind_s s behind"
+  ends_at=$(($(uptime_s) + not_after - behind_s - now))
+  echo "ends_at=$ends_at" >>"$delivery/request"
+}
+
 in_time() {
-  [ "$(date +%s)" -le "$not_after" ]
+  [ "$(uptime_s)" -le "$ends_at" ]
 }
 
 seconds_left() {
-  left=$((not_after - $(date +%s)))
+  left=$((ends_at - $(uptime_s)))
   if [ "$left" -gt 0 ]; then echo "$left"; else echo 1; fi
 }
 
@@ -199,7 +218,7 @@ check_plan() {
   plan="always=no"
   [ "$run_restart" != always ] || plan="always=yes"
   [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
-  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the run id belongs to another kind of run"
+  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused "the run id is one that restarts by another rule: give the restart of its first start, or another run id"
 }
 
 # One run at a time works on a host; and a host that another run is about to restart is no place to begin anything.
@@ -212,7 +231,7 @@ wait_for_other_runs() {
     read -r other_boot other_method other_uptime _rest <"$requested"
     [ "$other_boot" = "$boot" ] || continue
     other=${requested%/restart_requested}
-    await_restart "$other_method" "$other_uptime" "run ${other##*/} asked for a restart"
+    end_while_restart_may_come "$other_method" "$other_uptime" "run ${other##*/} asked for a restart"
   done
 }
 
@@ -251,13 +270,13 @@ settle_restart() {
   # long as it is by the same method.
   method=$asked_method
   again=yes
-  await_restart "$asked_method" "$asked_uptime" "a restart was requested"
+  end_while_restart_may_come "$asked_method" "$asked_uptime" "a restart was requested"
   ask_for_restart "$reason"
 }
 
-# End as pending while a restart by METHOD, requested at UPTIME, may still come. RebootInstances is sent up to half the
+# End as pending while a restart by METHOD, requested at UPTIME, may still come; else return. RebootInstances is sent up to half the
 # settle time after the request, and the guest may then take all of it.
-await_restart() {
+end_while_restart_may_come() {
   patience_s=$settle_s
   [ "$1" != api ] || patience_s=$((2 * settle_s))
   age=$(($(uptime_s) - $2))
@@ -305,6 +324,10 @@ look_at_started_step() {
     attempt=0
   elif [ "$started_boot" = "$boot" ] && session_lives "$pid" "$start"; then
     outlive_keeper
+  elif [ "$started_boot" = "$boot" ] && [ -e "$run/overdue.$pid" ]; then
+    # Its watch has outlived its keeper, and has ended it.
+    rm -f "$run/overdue.$pid"
+    end_late_attempt
   elif [ "$started_content" != "$(content)" ]; then
     end_with refused "step $name has changed since it began"
   elif [ "$rerun" != yes ] && [ ! -f "$step/unless" ]; then
@@ -318,6 +341,10 @@ outlive_keeper() {
   wait_s=$((started_uptime + timeout_s - $(uptime_s)))
   [ "$wait_s" -le 0 ] || end_with pending "step $name still runs"
   wait_s=0
+  end_late_attempt
+}
+
+end_late_attempt() {
   status="no end within $timeout_s s"
   end_failed_attempt "$pid"
   give_up_after_last_attempt
@@ -409,7 +436,8 @@ fail_step() {
   failed_step=$name
   say "$name: $1"
   say "the end of the log:"
-  tail -n "$SUMMARY_LOG_LINES" "$run/log" >>"$run/summary"
+  # awk ends the last line, or the trailer would become a part of it.
+  tail -n "$SUMMARY_LOG_LINES" "$run/log" | awk 1 >>"$run/summary"
   end_with failed "step $name $1"
 }
 
@@ -515,12 +543,12 @@ end_with() {
   trailer=$(
     trailer_start "$1" "$method"
     printf ' again=%s wait=%s blame=%s reason=%s log=%s' "$again" "$wait_s" "$blame" "$(word "$2")" "$run/log"
-    printf ' for=%s changed=%s steps=%s' "${delivery##*/}" "$changed" "$states"
+    printf ' for=%s work=%s changed=%s steps=%s' "${delivery##*/}" "$work" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
     printf ' packages_count=%s packages=%s' "$(count "$run/packages")" "$(pack "$run/packages" "$PACKAGES_BYTES")"
   )
-  # Without room for the trailer the runner says that the keeper told nothing, and is asked again.
+  # Without room for the trailer the runner says so.
   record "$run/trailer" "$(printf '%s' "$trailer" | add_checksum)"
   rm -rf "$delivery"
   exit 0
@@ -655,6 +683,8 @@ read_request() {
     run_id) run_id=$value ;;
     sent_at) sent_at=$value ;;
     not_after) not_after=$value ;;
+    ends_at) ends_at=$value ;;
+    work) work=$value ;;
     settle_s) settle_s=$value ;;
     restart) run_restart=$value ;;
     method) method=$value ;;
@@ -662,11 +692,6 @@ read_request() {
     steps) steps_count=$value ;;
     esac
   done <"$1/request"
-  # With a clock that is behind, the host would believe that it has time left after the controller has given it up.
-  behind_s=$((sent_at - $(date +%s)))
-  if [ "$behind_s" -gt 0 ]; then
-    not_after=$((not_after - behind_s))
-  fi
 }
 
 # The same for the step in $step.
