@@ -14,8 +14,9 @@ from ecs_simulator.clock import ManualClock
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.injection import FaultRefused
 from ecs_simulator.errors import FleetError, SimulatorError
-from ecs_simulator.fleet import Fleet, load_fleet, parse_fault, parse_fleet
+from ecs_simulator.fleet import Fleet, load_fleet, parse_fleet
 from ecs_simulator.fleet_reader import did_you_mean
+from ecs_simulator.gateway.known_actions import read_fault
 from ecs_simulator.simulator import Endpoint, Simulator
 from ecs_simulator.state import TemporaryFolder
 
@@ -75,12 +76,15 @@ class BackgroundSimulator:
             raise FleetError(f"{len(found)} instances have the name {name!r}{did_you_mean(name, names.values())}")
         return found[0]
 
-    def fault(self, instance: str, fault: str, **more: Any) -> None:
-        """Let something go wrong on an instance: the keys are those of a fault in the fleet file.
+    def fault(self, instance: str | None = None, fault: str | None = None, **more: Any) -> None:
+        """Let something go wrong: the keys are those of a fault in the fleet file, or an instance in place of ``on``.
 
-        Without ``after`` it has happened on return. What is wrong or impossible is a ``ValueError`` with a sentence.
+        So ``fault("web-1", "power_loss")`` and ``fault(on={"action": "RunCommand"}, fault="throttle")``. A fault of an
+        instance without ``after`` has happened on return. What is wrong or impossible is a ``ValueError`` with a
+        sentence.
         """
-        document = {"instance": instance, "fault": fault, **more}
+        named = {"instance": instance, "fault": fault}
+        document = {**{key: value for key, value in named.items() if value is not None}, **more}
         try:
             self._call(self._add_fault(document))
         except FaultRefused as error:
@@ -152,7 +156,7 @@ class BackgroundSimulator:
         return self._cloud().names()
 
     async def _add_fault(self, document: dict[str, Any]) -> None:
-        await self._cloud().faults.add(parse_fault(document, self._cloud().names()))
+        await self._cloud().faults.add(read_fault(document, self._cloud().names()))
 
 
 def _fleet(fleet: Fleet | dict[str, Any] | str | Path) -> Fleet:

@@ -18,7 +18,7 @@ from ecs_simulator.errors import FleetError, SimulatorError
 from ecs_simulator.fleet import CLOCKS, MAXIMUM_SPEED, Fleet, load_fleet
 from ecs_simulator.fleet_instances import MACHINE_KINDS
 from ecs_simulator.inventory import inventory
-from ecs_simulator.signals import StopSignals, cancel_on_stop_signal
+from ecs_simulator.signals import StopSignals, cancel_on_stop_signal, end_with_parent
 from ecs_simulator.simulator import Endpoint, Simulator
 
 # Variables that would give a command other credentials than the simulator's, or send its traffic elsewhere.
@@ -171,7 +171,9 @@ async def _run(options: argparse.Namespace, signals: StopSignals) -> int:
         early: list[signal.Signals] = []
         signals.act = early.append
         try:
-            process = await asyncio.create_subprocess_exec(*command, env=environment)
+            process = await asyncio.create_subprocess_exec(
+                *command, env=environment, preexec_fn=end_with_parent(os.getpid())
+            )
         except OSError as error:
             raise SimulatorError(f"cannot run {command[0]}: {error.strerror}") from error
         signals.act = lambda number: _pass_on(process, number)

@@ -45,6 +45,8 @@ class Fleet:
     images: tuple[InstanceSpec, ...] = ()
     default_image: InstanceSpec = IMAGE
     """What an instance of an image that the fleet file does not know is like."""
+    source: str = ""
+    """The file that it comes from, for sentences about it."""
 
     def image(self, image_id: str) -> InstanceSpec:
         """What an instance of that image is like; one with "win" in its id is Windows."""
@@ -65,7 +67,7 @@ def load_fleet(path: Path) -> Fleet:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FleetError(f"the fleet file {path} is not YAML: {' '.join(str(error).split())}") from error
     try:
-        return parse_fleet(document)
+        return replace(parse_fleet(document), source=str(path))
     except FleetError as error:
         raise FleetError(f"{path}: {error}") from error
 

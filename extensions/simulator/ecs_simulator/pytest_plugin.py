@@ -37,8 +37,15 @@ def ecs_simulator(request: pytest.FixtureRequest, ecs_fleet: Any) -> Iterator["B
     from ecs_simulator.background import BackgroundSimulator
 
     marker = request.node.get_closest_marker("ecs_fleet")
-    fleet = getattr(request, "param", marker.args[0] if marker else ecs_fleet)
+    fleet = getattr(request, "param", _of_marker(marker) if marker else ecs_fleet)
     if isinstance(fleet, (str, Path)):
         fleet = request.path.parent / fleet
     with BackgroundSimulator(fleet) as simulator:
         yield simulator
+
+
+def _of_marker(marker: pytest.Mark) -> Any:
+    try:
+        return (lambda fleet: fleet)(*marker.args, **marker.kwargs)
+    except TypeError:
+        pytest.fail("the marker ecs_fleet needs one fleet: a mapping, or the path of a fleet file", pytrace=False)

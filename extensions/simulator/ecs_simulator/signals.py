@@ -2,9 +2,13 @@
 """The signals that ask a process to end, taken as requests to end cleanly."""
 
 import asyncio
+import ctypes
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 class StopSignals:
@@ -42,3 +46,19 @@ async def cancel_on_stop_signal(work: Callable[[StopSignals], Coroutine[Any, Any
         return await task
     except asyncio.CancelledError:
         return 128 + received[0]
+
+
+def end_with_parent(parent: int) -> Callable[[], None]:
+    """What a child of ours does before it becomes the command: then it gets SIGTERM when we end, even by SIGKILL.
+
+    Whoever is asked to end passes that on anyway; this is for who has no time to. What the command itself started
+    is its own to end.
+    """
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork, after which as little as possible should be done
+
+    def act() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before it could be asked for that
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return act

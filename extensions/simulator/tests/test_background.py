@@ -57,6 +57,23 @@ def test_faults_and_names_are_checked() -> None:
             simulator.instance_id("wbe-1")
 
 
+def test_requests_have_faults_too() -> None:
+    with BackgroundSimulator(FLEET) as simulator:
+        simulator.fault(on={"action": "DescribeRegions"}, fault="throttle", seconds=7)
+        simulator.fault(on={"instance": "web-1"}, fault="power_loss")
+        assert [line["fault"] for line in simulator.audit("fault")] == ["power_loss"]
+        with pytest.raises(Exception, match="user flow control"):
+            simulator.client().describe_regions(models.DescribeRegionsRequest())
+        for wrong, sentence in [
+            ({"on": {"action": "RunComand"}, "fault": "throttle"}, "did you mean 'RunCommand'"),
+            ({"on": {"action": "RunCommand"}}, "fault is needed and missing"),
+            ({"fault": "power_loss"}, "instance is needed and missing"),
+            ({"instance": "web-1", "on": {"action": "RunCommand"}, "fault": "throttle"}, "instance is not a known key"),
+        ]:
+            with pytest.raises(ValueError, match=sentence):
+                simulator.fault(**wrong)
+
+
 def test_a_fleet_comes_from_a_file_too(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yml"
     path.write_text("{access_keys: [{id: a, secret: b}], regions: {here: {}}}", encoding="utf-8")

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -111,6 +112,37 @@ def test_what_is_wrong_is_one_sentence(fleet: Path, arguments: list[str], senten
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_wrong_in_a_file_names_the_file(fleet: Path) -> None:
+    fleet.write_text("throttling: {RunComand: {per_second: 1}}\n" + fleet.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run("run", "--fleet", fleet, "--", "true")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"ecs-simulator: {fleet}: throttling.RunComand is 'RunComand', and the simulator knows no such action; "
+        "did you mean 'RunCommand'?\n",
+    )
+
+
+def test_the_command_ends_with_a_simulator_that_is_killed(fleet: Path) -> None:
+    script = "trap 'echo asked; exit' TERM; echo $$; while :; do read line; done"
+    with subprocess.Popen(
+        [*COMMAND, "run", "--fleet", fleet, "--", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as simulator:
+        assert simulator.stdin
+        assert simulator.stdout
+        command = int(simulator.stdout.readline())
+        try:
+            simulator.kill()
+            # The other end of the pipe is the command's alone by now.
+            assert select.select([simulator.stdout], [], [], 30)[0]
+            assert simulator.stdout.readline() == "asked\n"
+        except BaseException:
+            os.kill(command, signal.SIGKILL)
+            raise
 
 
 def test_https_is_trusted_by_who_reads_the_file_of_authorities(fleet: Path) -> None:

@@ -50,6 +50,24 @@ def test_each_test_has_the_fleet_that_it_asks_for(pytester: pytest.Pytester, mor
     done.assert_outcomes(passed=5)
 
 
+@pytest.mark.parametrize("arguments", ["", "()", "({}, {})", "(fleets={})"])
+def test_a_marker_without_one_fleet_is_one_sentence(pytester: pytest.Pytester, arguments: str) -> None:
+    pytester.makepyfile(f"import pytest\n@pytest.mark.ecs_fleet{arguments}\ndef test(ecs_simulator):\n    pass")
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines("*the marker ecs_fleet needs one fleet: a mapping, or the path of a fleet file*")
+    assert "Error:" not in done.stdout.str()
+
+
+def test_a_marker_names_its_fleet(pytester: pytest.Pytester) -> None:
+    fleet = "{'regions': {'cn-hangzhou': {'instances': [{'name': 'named', 'machine': 'scripted'}]}}}"
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.ecs_fleet(fleet={fleet})\n"
+        "def test(ecs_simulator):\n    assert ecs_simulator.instance_id('named')"
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
 def test_there_is_a_fleet_by_default(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "def test(ecs_simulator):\n    assert ecs_simulator.instance_id('web-1') != ecs_simulator.instance_id('web-2')"

@@ -2,7 +2,6 @@
 """What no real cloud offers: requests that make something go wrong, or that move the time. They need no signature."""
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -10,12 +9,13 @@ from aiohttp import web
 
 from ecs_simulator.clock import ManualClock, iso_milliseconds
 from ecs_simulator.cloud.cloud import Cloud
+from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.cloud.faults import Waiting
 from ecs_simulator.cloud.injection import FaultRefused
 from ecs_simulator.errors import FleetError
-from ecs_simulator.fleet import parse_fault
 from ecs_simulator.fleet_reader import Reader
-from ecs_simulator.gateway.known_actions import check_fault
+from ecs_simulator.gateway.body import read_json
+from ecs_simulator.gateway.known_actions import read_fault
 
 FAULTS_PATH = "/_simulator/faults"
 CLOCK_PATH = "/_simulator/clock"
@@ -52,9 +52,10 @@ class Control:
     async def _add_fault(self, request: web.Request) -> web.Response:
         """A fault, which has happened when the answer is there, or which waits from then on, at its Location."""
         try:
-            fault = parse_fault(await _json(request), self._cloud.names())
-            check_fault(fault)
-            number = await self._cloud.faults.add(fault)
+            document = await read_json(request)
+            number = await self._cloud.faults.add(read_fault(document, self._cloud.names()))
+        except ApiError as error:
+            return _refuse(error.status, error.message)
         except (FleetError, FaultRefused) as error:
             return _refuse(400, str(error))
         return web.json_response({}, headers={} if number is None else {"Location": f"{FAULTS_PATH}/{number}"})
@@ -77,7 +78,9 @@ class Control:
         """Move a virtual clock on. All that is due until then has happened when the answer, the new time, is there."""
         clock = self._cloud.clock
         try:
-            seconds = _parse_advance(await _json(request))
+            seconds = _parse_advance(await read_json(request))
+        except ApiError as error:
+            return _refuse(error.status, error.message)
         except FleetError as error:
             return _refuse(400, str(error))
         if not isinstance(clock, ManualClock):
@@ -98,13 +101,6 @@ def _parse_advance(document: Any) -> float:
     if not 0 <= seconds <= _MAXIMUM_ADVANCE_S:
         body.fail("advance", f"must be at least 0 and at most {_MAXIMUM_ADVANCE_S:.0f} seconds, not {seconds:g}")
     return seconds
-
-
-async def _json(request: web.Request) -> Any:
-    try:
-        return json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise FleetError(f"the body is not JSON: {error}") from error
 
 
 def _row(number: int, waiting: Waiting) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The same path and JSON as the real agent's (`aliyun-service --register`); a mach
 computer from then on. Keys that say nothing about the machine (publicKey, osVersion, agentVersion …) are ignored.
 """
 
-import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,8 @@ from aiohttp import web
 
 from ecs_simulator.cloud.activations import CodeRefused
 from ecs_simulator.cloud.cloud import Cloud
+from ecs_simulator.cloud.errors import ApiError
+from ecs_simulator.gateway.body import read_json
 
 _TEXTS = ("activationId", "activationCode", "regionId", "hostname", "instanceName", "machineId", "osType")
 _HOSTNAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -28,9 +29,9 @@ class Registration:
 
     async def register(self, request: web.Request) -> web.Response:
         try:
-            body = json.loads(await request.read())
-        except ValueError:
-            body = None
+            body = await read_json(request)
+        except ApiError as error:
+            return _refuse(error.message, error.status)
         if not isinstance(body, dict) or not all(isinstance(body.get(key, ""), str) for key in _TEXTS):
             return _refuse("the body must be a JSON object of texts")
         try:
@@ -68,5 +69,5 @@ class Registration:
         return host.instance.id
 
 
-def _refuse(sentence: str) -> web.Response:
-    return web.json_response({"code": 400, "message": sentence}, status=400)
+def _refuse(sentence: str, status: int = 400) -> web.Response:
+    return web.json_response({"code": status, "message": sentence}, status=status)

@@ -10,6 +10,9 @@ from ecs_simulator.cloud.errors import ApiError
 _FORM = "application/x-www-form-urlencoded"
 # More than any action takes: 100 instances and 20 tags are 140.
 _MAXIMUM_PARAMETERS = 2000
+# Old and new SDKs send every parameter in the request line. The longest request is a SendFile: 32 KB of content, two
+# times 20 tags of 128 characters in key and value; percent-encoding makes 3 bytes of one, and up to 12 of a character.
+_MAXIMUM_QUERY_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Request:
 
 def parse_request(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Request:
     """Take a request apart. ``query`` is as it stands in the request line."""
+    if len(query) > _MAXIMUM_QUERY_BYTES:
+        raise ApiError(414, "RequestUriTooLarge", "The request line is too long.")
     lower = {name.lower(): value for name, value in headers.items()}
     is_form = lower.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     try:

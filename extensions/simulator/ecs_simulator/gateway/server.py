@@ -17,6 +17,7 @@ from ecs_simulator.cloud.callers import Caller
 from ecs_simulator.cloud.cloud import Cloud
 from ecs_simulator.cloud.errors import ApiError
 from ecs_simulator.gateway.authentication import Authentication, Call, read_call
+from ecs_simulator.gateway.body import read_body
 from ecs_simulator.gateway.control import Control
 from ecs_simulator.gateway.memory import Question
 from ecs_simulator.gateway.permission import check_permission
@@ -25,11 +26,13 @@ from ecs_simulator.gateway.request import Request, parse_request
 from ecs_simulator.gateway.request_faults import ConnectionCut, RequestFaults
 from ecs_simulator.gateway.throttle import Throttling
 
-# RunCommand sends up to 24 KB of script in the request line.
-_REQUEST_LINE_BYTES = 64 * 1024
+# Far more than parse_request takes, because what is longer than this gets an answer that no SDK can read.
+_REQUEST_LINE_BYTES = 4 * 1024 * 1024
+_HEADER_BYTES = 64 * 1024
 _LOG = logging.getLogger(__name__)
 # What is no HTTP is answered with status 400, and is no bug of ours to report.
-_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+_NO_BUGS = (HttpProcessingError, web.RequestPayloadError)
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NO_BUGS)))
 _NO_CALL = Call({}, "", "", "", "", "", "")
 
 
@@ -56,7 +59,8 @@ class Gateway:
             access_log=None,
             logger=_LOG,
             max_line_size=_REQUEST_LINE_BYTES,
-            max_field_size=_REQUEST_LINE_BYTES,
+            max_field_size=_HEADER_BYTES,
+            auto_decompress=False,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls)
@@ -129,8 +133,5 @@ class Gateway:
 
 
 async def _read(http: web.Request) -> Request:
-    try:
-        body = await http.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, "RequestEntityTooLarge", "The request is too large.") from None
+    body = await read_body(http)
     return parse_request(http.method, http.path, http.raw_path.partition("?")[2], http.headers, body)
