@@ -45,7 +45,7 @@ def ecs_simulator(request: pytest.FixtureRequest, ecs_fleet: Any) -> Iterator["B
 
 
 def _of_marker(marker: pytest.Mark) -> Any:
-    try:
-        return (lambda fleet: fleet)(*marker.args, **marker.kwargs)
-    except TypeError:
+    given = [*marker.args, *marker.kwargs.values()]
+    if len(given) != 1 or not set(marker.kwargs) <= {"fleet"}:
         pytest.fail("the marker ecs_fleet needs one fleet: a mapping, or the path of a fleet file", pytrace=False)
+    return given[0]

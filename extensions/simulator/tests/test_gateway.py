@@ -356,6 +356,6 @@ def _head(address: str, header: str, length: int) -> bytes:
 
 
 def _parsed(answer: bytes) -> tuple[int, dict[str, Any]]:
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _separator, body = answer.partition(b"\r\n\r\n")
     parsed: dict[str, Any] = json.loads(body)
     return int(head.split(b" ", 2)[1]), parsed
