@@ -170,9 +170,9 @@ def session_of(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[3])
 
 
-def kill_everything(host: HostUnderTest) -> None:
-    """A power cut, as far as processes are concerned."""
-    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))}
+def kill_everything(host: HostUnderTest, *, but: int | None = None) -> None:
+    """A power cut, as far as processes are concerned, of which the session of one process is spared."""
+    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))} - {but and os.getsid(but)}
 
     def members() -> list[int]:
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]

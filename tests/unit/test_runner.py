@@ -22,7 +22,6 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     kill,
     kill_everything,
     processes_with,
-    session_of,
     until,
 )
 
@@ -338,10 +337,7 @@ def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     first = host.start(step("slow", script, timeout_s=2, rerun="yes"))
     until(lambda: host.traced == ["started"])
     (watch,) = processes_with(f"watch {host.run}")
-    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))} - {os.getsid(watch)}
-    for path in Path("/proc").glob("[0-9]*"):
-        if session_of(int(path.name)) in sessions:
-            kill(int(path.name))
+    kill_everything(host, but=watch)
     first.communicate()
     # The old watch wakes up while this one's step runs.
     answer = host.continue_(step("slow", script, timeout_s=30, rerun="yes"))
