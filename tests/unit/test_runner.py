@@ -22,6 +22,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     kill,
     kill_everything,
     processes_with,
+    session_of,
     until,
 )
 
@@ -336,6 +337,8 @@ def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     script = "[ -s $TRACE ] && pause=3 || pause=600; echo started >> $TRACE; sleep $pause"
     first = host.start(step("slow", script, timeout_s=2, rerun="yes"))
     until(lambda: host.traced == ["started"])
+    # Before it has a session of its own, it is in the keeper's.
+    until(lambda: any(session_of(pid) == pid for pid in processes_with(f"watch {host.run}")))
     (watch,) = processes_with(f"watch {host.run}")
     kill_everything(host, but=watch)
     first.communicate()
