@@ -47,8 +47,8 @@ options:
   mode:
     description:
       - The file's mode in octal digits, in quotes, such as V('0644'). If not set, a file keeps its own, and a new one
-        gets V('0644').
-    type: str
+        gets V('0644'). A number is refused, because YAML has made 420 of C(0644) by then.
+    type: raw
   owner:
     description: The file's owner, by name or number. If not set, a file keeps its own, and a new one is root's.
     type: str
@@ -158,7 +158,7 @@ def main() -> None:
             "dest": {"type": "str", "required": True},
             "src": {"type": "path"},
             "content": {"type": "str"},
-            "mode": {"type": "str"},
+            "mode": {"type": "raw"},
             "owner": {"type": "str"},
             "group": {"type": "str"},
             "timeout": {"type": "int", "default": 600},

@@ -158,6 +158,7 @@ def test_parts_that_do_not_come_are_missed(shell: str, folder: Path) -> None:
         (File("/etc/", b""), "dest must be the whole path of a file"),
         (File("/etc/x", b"x" * (limits.FILE_BYTES + 1)), "The file is too long: 10485761 bytes"),
         (File("/etc/x", b"", mode="420o"), "mode must be three or four octal digits in quotes, such as '0644'"),
+        (File("/etc/x", b"", mode=0o644), "mode must be three or four octal digits in quotes, such as '0644', not 420"),
         (File("/etc/x", b"", mode="u=rw"), "mode must be"),
         (File("/etc/x", b"", owner="a b"), "owner must be a name or a number"),
         (File("/etc/x", b"", group="$(id)"), "group must be a name or a number"),

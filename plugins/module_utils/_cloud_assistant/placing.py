@@ -128,7 +128,8 @@ class File:
 
     path: str
     content: bytes
-    mode: str | None = None
+    mode: str | int | None = None
+    """Of a number it is not known how it was written: YAML makes 420 of 0644."""
     owner: str | None = None
     group: str | None = None
 
@@ -141,7 +142,7 @@ class File:
                 f"The file is too long: {len(self.content)} bytes, and this module sends at most {limits.FILE_BYTES}. "
                 "Let the instances fetch it from a bucket instead."
             )
-        if self.mode is not None and not _MODE.fullmatch(self.mode):
+        if self.mode is not None and not (isinstance(self.mode, str) and _MODE.fullmatch(self.mode)):
             raise BadInput(f"mode must be three or four octal digits in quotes, such as '0644', not {self.mode!r}.")
         for option, value in (("owner", self.owner), ("group", self.group)):
             if value is not None and not _NAME.fullmatch(value):
@@ -183,7 +184,7 @@ class File:
         values = {
             "FILE": shlex.quote(self.path),
             "CHECKSUM": hashlib.sha256(self.content).hexdigest(),
-            "MODE": format(int(self.mode, 8), "o") if self.mode else "''",
+            "MODE": format(int(str(self.mode), 8), "o") if self.mode else "''",
             "OWNER": self.owner or "''",
             "GROUP": self.group or "''",
             "STAGE": stage,
