@@ -147,10 +147,10 @@ def until(look: Callable[[], bool], seconds: float = 30) -> None:
 def processes_with(text: str) -> list[int]:
     """Processes whose command line holds a text."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            if text in path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"):
-                found.append(int(path.parent.name))
+            if text in (path / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"):
+                found.append(int(path.name))
         except OSError:
             continue
     return found
