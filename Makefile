@@ -117,9 +117,9 @@ test-kill: venv-dev ## Kill controller, keeper, agent and machine at every point
 test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; all follows from a seed but the timing
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m random_runs --runs $(RUNS) --seed $(SEED)
 
-# The random runs are back here once seed 300 is understood: it was told as a double restart.
-test-sample: venv-dev ## A sample of the kill matrix, KILL_SAMPLE=9
+test-sample: venv-dev ## A sample of the kill matrix and of the random runs
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
+	@$(MAKE) --no-print-directory test-random RUNS=24
 
 bench-modules: venv-dev ## Measure what a script on 1, 100 and 1,000 instances costs, beside other ways: 8 min
 	@$(GATE) $@ python tests/bench/modules.py

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -74,16 +73,21 @@ def restarts_were_asked_for(history: History) -> Found:
 
 
 def reasons_are_good_for_one_restart(history: History) -> Found:
-    """What a run was restarted for once, it is not restarted for again."""
-    boots: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for word in _requests(history):
-        boots[word.run_id, word.text.removeprefix("state restart: ")].add(word.boot)
+    """What a run was restarted for once, it is not restarted for again.
+
+    A file that asks for a restart is gone with each, so that somebody's step must have made it anew.
+    """
+    restarted_in: dict[tuple[str, str], int] = {}
     by_us = {restart.boot for restart in history.restarts if restart.ours}
-    for (run_id, reason), asked_in in boots.items():
-        # Several steps may want one with the same file, which is gone with each restart.
-        allowed = sum(step.wish == "evidence" for step in history.steps.values()) if "/" in reason else 1
-        if len(asked_in & by_us) > allowed:
-            yield f"{run_id} was restarted {len(asked_in & by_us)} times for the same reason, {reason}"
+    makers = {step.name for step in history.steps.values() if step.wish == "evidence"}
+    for word in _requests(history):
+        boot_id, reason = history.boots[word.boot], word.text.removeprefix("state restart: ")
+        if "/" in reason and not any(note.boot_id == boot_id and note.step in makers for note in history.notes):
+            yield f"{word.run_id} asked in boot {boot_id} for a restart because of {reason}, which nobody had made"
+        # Who is not heard asks again, in the same boot.
+        again = "/" not in reason and restarted_in.setdefault((word.run_id, reason), word.boot) != word.boot
+        if again and word.boot in by_us:
+            yield f"{word.run_id} was restarted again for the same reason, {reason}, in boot {boot_id}"
 
 
 def finished_steps_stay_finished(history: History) -> Found:
@@ -129,7 +133,7 @@ def one_step_at_a_time(history: History) -> Found:
 
 
 def done_is_done(history: History) -> Found:
-    """Who says that a step is done has seen it end; and the restart that it wanted came after it."""
+    """Who says that a step is done, or need not be, has it from this very run; and the restart it wanted came after."""
     for run_id, verdict in history.last_verdicts.items():
         if not verdict.content["ok"]:
             continue
@@ -137,6 +141,10 @@ def done_is_done(history: History) -> Found:
             step = history.steps[name]
             if told["state"] == "pending":
                 yield f"{run_id} ended well, and its step {name} is pending"
+            if told["state"] == "skipped" and not _began(history, run_id, name):
+                yield f"{run_id} skipped step {name}, which had never begun in it"
+            if step.kind == "os_updates" and not _began(history, run_id, name):
+                yield f"{run_id} says that step {name} is {told['state']}, and it never began"
             if told["state"] != "done" or step.kind == "os_updates":
                 continue
             ends = [note for note in history.notes if (note.word, note.run_id, note.step) == ("end", run_id, name)]
@@ -157,6 +165,11 @@ def nothing_after_the_verdict(history: History) -> Found:
     for note in history.notes:
         if note.word == "start" and note.at > last:
             yield f"{note.run_id}: step {note.step} began {note.at - last:.1f} s later"
+
+
+def _began(history: History, run_id: str, step: str) -> bool:
+    starts = re.compile(rf"step {step}: attempt \d+ starts")
+    return any(word.run_id == run_id and starts.fullmatch(word.text) for word in history.words)
 
 
 def _requests(history: History) -> list[Word]:

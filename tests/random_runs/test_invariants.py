@@ -18,6 +18,8 @@ STEPS = {
     "bare": StepPlan("bare", "bare", "never", "none", 0, 0, 0, 1),
     "guarded": StepPlan("guarded", "guarded", "if_required", "exit_code", 0, 0, 0, 1),
     "rerun": StepPlan("rerun", "rerun", "never", "none", 0, 0, 0, 1),
+    "maker": StepPlan("maker", "bare", "if_required", "evidence", 0, 0, 0, 1),
+    "os_updates": StepPlan("os_updates", "os_updates", "if_required", "none", 0, 0, 0, 1),
 }
 RECEIPT = {"verdict": "restarted", "method": "exit_code", "boot_id_before": A, "boot_id_after": B}
 
@@ -110,6 +112,21 @@ def test_a_second_restart_for_the_same_reason() -> None:
     assert promises(found) == {invariants.DOUBLE_RESTART}
 
 
+@pytest.mark.parametrize("made_in", [(A,), (A, B)])
+def test_a_file_that_asks_for_a_restart_again(made_in: Sequence[str]) -> None:
+    """It is gone with the restart, so that a step of somebody, another run's too, must have made it anew."""
+    asked = [word for boot in (0, 1) for word in words("state restart: /run/reboot-required", boot=boot)]
+    made = [note for boot in made_in for note in notes(f"start maker {boot}", f"end maker {boot}", run_id=f"in {boot}")]
+    receipts = (RECEIPT, RECEIPT | {"boot_id_before": B, "boot_id_after": C})
+    found = history(**TWICE, words=asked, notes=made, verdicts=[verdict(*receipts)])
+    assert promises(found) == (set() if B in made_in else {invariants.DOUBLE_RESTART})
+
+
+def test_who_is_not_heard_asks_again() -> None:
+    asked = words("state restart: step:guarded", "state restart: step:guarded")
+    assert violations(history(words=[*history().words, *asked])) == []
+
+
 def test_a_restart_that_was_late_for_a_power_cut() -> None:
     """RebootInstances may reach a host that has lost its power since it asked: once, and by that method only."""
     late: dict[str, Any] = {"boots": [A, B, C], "restarts": [Restart(0, False, 9.0), Restart(1, True, 19.0)]}
@@ -153,6 +170,15 @@ def test_two_steps_at_work() -> None:
 
 def test_done_without_an_end() -> None:
     assert promises(history(notes=notes(f"start guarded {A}"))) == {invariants.FALSE_DONE}
+
+
+@pytest.mark.parametrize(("step", "state"), [("os_updates", "done"), ("os_updates", "unchanged"), ("bare", "skipped")])
+def test_a_step_that_another_run_has_done(step: str, state: str) -> None:
+    """Its own run never began it, and yet says that there is nothing to do."""
+    theirs = words(f"step {step}: attempt 1 starts", f"step {step}: done", run_id="other")
+    told = verdict(RECEIPT, guarded="done", **{step: state})
+    found = history(words=[*history().words, *theirs], verdicts=[told])
+    assert promises(found) == {invariants.FALSE_DONE}
 
 
 def test_done_without_the_restart_that_it_wants() -> None:
