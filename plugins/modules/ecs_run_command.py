@@ -15,7 +15,6 @@ description:
   - What the API would refuse is refused before the first request, in check mode too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -36,8 +35,8 @@ options:
     description:
       - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
         side.
-      - An instance that does not exist, does not run, is of another platform or has no agent online is reported as
-        failed with the reason, and keeps the others from nothing.
+      - An instance that does not run or has no agent online is reported as failed with the reason, and keeps the others
+        from nothing. For others see O(fail_on_instance_failure).
       - Managed instances (C(mi-…)), which are computers outside ECS with a registered agent, may stand among them. They
         are to be connected, and of the script's platform.
     type: list
@@ -350,7 +349,7 @@ refused:
 
 from ..module_utils._cloud_assistant.command import command_from_options
 from ..module_utils._cloud_assistant.run import Target, Waiting, run_command
-from ..module_utils._module import Context, read_text, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, read_text, run_module
 
 
 def core(context: Context) -> dict:
@@ -370,7 +369,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        INSTANCES_SPEC
+        | {
             "instance_ids": {"type": "list", "elements": "str"},
             "instance_tags": {"type": "dict"},
             "content": {"type": "str"},
@@ -404,8 +404,6 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int"},
             "on_timeout": {"type": "str", "choices": ["leave", "stop"], "default": "leave"},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
         mutually_exclusive=[["content", "src", "command_id"], ["instance_ids", "instance_tags"]],

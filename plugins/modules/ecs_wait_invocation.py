@@ -13,7 +13,7 @@ description:
   - It polls once for each invocation, however many instances that has, managed ones (C(mi-…)) included, and reads
     outputs once.
 extends_documentation_fragment:
-  - cloudops.alibaba._instances.progress
+  - cloudops.alibaba._instances.results
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -48,10 +48,6 @@ options:
     type: str
     choices: [leave, stop]
     default: leave
-  fail_on_instance_failure:
-    description: Whether the task fails when an instance failed. The results of all instances are returned either way.
-    type: bool
-    default: true
 seealso:
   - module: cloudops.alibaba.ecs_run_command
   - module: cloudops.alibaba.ecs_stop_invocation
@@ -99,7 +95,7 @@ refused:
 """
 
 from ..module_utils._cloud_assistant.run import wait_for_invocations
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import RESULTS_SPEC, Context, run_module
 
 
 def core(context: Context) -> dict:
@@ -117,12 +113,11 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        RESULTS_SPEC
+        | {
             "invoke_ids": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 3600},
             "on_timeout": {"type": "str", "choices": ["leave", "stop"], "default": "leave"},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

@@ -311,6 +311,17 @@ def reboot_module(world: World, *ids: str, **more: Any) -> dict[str, Any]:
     return reboot_instances(lambda: world.api, list(ids), **options | {"progress": Lines(world.clock)} | more)
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_id_that_there_is_not_is_refused_before_the_others_are_asked(dry: bool) -> None:
+    world = World("i-1")
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-far: There is no such instance in "):
+        reboot_module(world, "i-1", "i-far", dry=dry)
+    assert world.api.called("run_command") == []
+    result = reboot_module(world, "i-1", "i-far", dry=dry, fail=False)
+    assert result["failed_ids"] == ["i-far"]
+    assert receipt_of(result["instances"]["i-far"])["verdict"] == "not_restarted"
+
+
 def test_check_mode_says_who_would_restart_and_restarts_nobody() -> None:
     world = World("i-1", "i-2", "i-3", "i-4")
     world.api.instances["i-2"] = instance("i-2", os_type="windows")

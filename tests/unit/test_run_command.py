@@ -59,6 +59,7 @@ def run(
     waiting: Waiting | None = None,
     *,
     dry: bool = False,
+    fail: bool = True,
 ) -> dict[str, Any]:
     return run_command(
         lambda: api,
@@ -66,7 +67,7 @@ def run(
         target or Target(list(api.instances)),
         waiting or Waiting(),
         dry=dry,
-        fail=True,
+        fail=fail,
         clock=api.clock,
         progress=Lines(api.clock),
     )
@@ -126,11 +127,38 @@ def test_a_saved_command_brings_its_own_time_and_platform() -> None:
     api = FakeApi.of(FakeClock(), "i-1", "i-2")
     api.instances["i-2"] = instance("i-2", os_type="windows")
     api.commands["c-1"] = saved("c-1", type="RunBatScript", timeout_s=120, parameter_names=("Who",))
-    result = run(api, SavedCommand("c-1", parameters={"who": "x"}))
+    result = run(api, SavedCommand("c-1", parameters={"who": "x"}), fail=False)
     assert api.called("invoke_command") == [["i-2"]]
     assert api.sent[0]["running"].timeout_s == 120
     assert result["succeeded_ids"] == ["i-2"]
-    assert "for windows" in result["instances"]["i-1"]["error_info"]
+    info = result["instances"]["i-1"]["error_info"]
+    assert info == "The saved command is for windows, and the instance runs linux."
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_instances_that_cannot_be_meant_are_refused_before_anything_runs(dry: bool) -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3")
+    api.instances["i-2"] = instance("i-2", os_type="windows")
+    api.instances["i-3"] = instance("i-3", status="Stopped")
+    target = Target(["i-1", "i-2", "i-3", "i-nope", "mi-nope"])
+    with pytest.raises(BadInput) as caught:
+        run(api, target=target, dry=dry)
+    assert api.sent == []
+    assert str(caught.value) == (
+        "Nothing was done, because 3 of 5 instances cannot be meant. i-2: The script is for linux, and the instance "
+        "runs windows; i-nope: There is no such instance in cn-test. Check the instance id and the region; mi-nope: "
+        "There is no such managed instance in cn-test. Check its id and the region, or register it again. Leave them "
+        "out, or go on without them with fail_on_instance_failure: false."
+    )
+    result = run(api, target=target, dry=dry, fail=False)
+    assert result["failed_ids"] == ["i-2", "i-3", "i-nope", "mi-nope"]
+    assert len(api.sent) == (not dry)
+
+
+def test_what_is_only_not_ready_keeps_the_others_from_nothing() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2")
+    api.instances["i-2"] = instance("i-2", status="Stopped")
+    assert run(api)["succeeded_ids"] == ["i-1"]
 
 
 @pytest.mark.parametrize(

@@ -246,5 +246,6 @@ def test_lists_keep_the_order_and_the_sentence_names_three() -> None:
     assert summary["succeeded_ids"] == ["i-0"]
     sentence = failure_sentence(results, "The command")
     assert sentence
-    assert sentence.startswith("The command failed on 5 of 6 instances. i-5: The script ended with exit code 5.")
-    assert sentence.endswith("… and 2 more")
+    assert sentence.startswith("The command failed on 5 of 6 instances. i-5: The script ended with exit code 5; i-4: ")
+    assert sentence.endswith("i-3: The script ended with exit code 3; … and 2 more.")
+    assert ".;" not in sentence

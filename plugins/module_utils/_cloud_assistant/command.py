@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from .._instances.ids import check_id
 from .._sdk import limits
 from .._sdk.command_shapes import CommandRow, Running
 from .._sdk.errors import BadInput
@@ -68,6 +69,9 @@ class Startable(Protocol):
     def platform(self) -> str: ...
 
     @property
+    def purpose(self) -> str: ...
+
+    @property
     def ids_per_call(self) -> int: ...
 
     def check(self) -> None: ...
@@ -96,6 +100,11 @@ class Command(Running):
     def platform(self) -> str:
         """``linux`` or ``windows``."""
         return PLATFORMS[self.type]
+
+    @property
+    def purpose(self) -> str:
+        """How a sentence begins that ends with the platform."""
+        return "The script is for"
 
     @property
     def has_parameters(self) -> bool:
@@ -145,8 +154,14 @@ class SavedCommand(Running):
         """``linux`` or ``windows``."""
         return PLATFORMS.get(self.type, "linux")
 
+    @property
+    def purpose(self) -> str:
+        """How a sentence begins that ends with the platform."""
+        return "The saved command is for"
+
     def check(self) -> None:
         """Raise :class:`BadInput` for what the API would refuse, as far as that is known without asking it."""
+        check_id("command_id", self.command_id)
         check_running(self, None if not self.type else self.platform)
 
     def look_up(self, api: StartApi) -> SavedCommand:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._instances.failure import Failure
-from .._instances.ids import check_instance_ids
-from .._instances.outcome import failure_sentence, summarize
+from .._instances.ids import check_id, check_instance_ids
+from .._instances.outcome import failure_sentence, refuse_mistakes, summarize
 from .._progress import Progress, count
 from .._sdk.errors import BadInput
 from .._sdk.limits import DELIVERY_S
@@ -89,10 +89,12 @@ def run_command(
         command = command.look_up(api)
     instance_ids = target.find(api)
     if dry:
-        failures = find_unfit(api, instance_ids, command.platform)
+        failures = find_unfit(api, instance_ids, command.platform, command.purpose)
+        if fail:
+            refuse_mistakes(failures, len(instance_ids))
         invocations: list[Invocation] = []
     else:
-        submission = submit(api, command, instance_ids)
+        submission = submit(api, command, instance_ids, strict=fail)
         failures, invocations = submission.failures, submission.invocations
     results = {key: result_of_failure(failure, region_id=api.region_id) for key, failure in failures.items()}
     later = command.repeat_mode in _LATER or bool(command.frequency)
@@ -132,6 +134,7 @@ def wait_for_invocations(
         raise BadInput(f"timeout is {timeout_s}, and no wait takes less than 0 seconds.")
     invocations: list[Invocation] = []
     for invoke_id in dict.fromkeys(invoke_ids):
+        check_id("invoke_ids", invoke_id)
         found = find_invocation(api, invoke_id)
         if found is None:
             raise BadInput(
