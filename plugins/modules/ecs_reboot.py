@@ -45,7 +45,9 @@ options:
     type: bool
     default: false
   timeout:
-    description: How many seconds an instance may take to come back.
+    description:
+      - How many seconds an instance may take to come back. Instances are asked for their boot ids before that, and once
+        more at its end; each of the two may take another 120 seconds, a limit that cannot be changed.
     type: int
     default: 600
 seealso:
@@ -95,7 +97,9 @@ instances:
       type: dict
       contains:
         verdict:
-          description: One of restarted, not_restarted and unknown.
+          description:
+            - One of restarted, not_restarted and unknown. It is not_restarted where no restart was asked for, where the
+              API refused it, and where the old boot id was seen afterwards. It is unknown where nothing proves either.
           type: str
           sample: restarted
         method:

@@ -85,6 +85,9 @@ options:
   parameters:
     description:
       - Values for the parameters C({{name}}) in the script, at most ten, put into its text as they are. They are texts.
+      - Each parameter of the script needs a value, which may be empty. One that is forgotten is refused before anything
+        runs, because the API would put nothing in its place. In a saved command that was given defaults for its
+        parameters, those may be left out.
     type: dict
     default: {}
   enable_parameter:
@@ -181,7 +184,8 @@ options:
   on_timeout:
     description:
       - What becomes of a script that has not ended after the wait. V(leave) lets it run and reports it as failed with
-        RV(instances.failure=lost); V(stop) stops it.
+        RV(instances.failure=lost); V(stop) stops it and reports it as failed with RV(instances.failure=timeout). Both
+        are told in the message, and by RV(instances.timed_out).
     type: str
     choices: [leave, stop]
     default: leave
@@ -293,8 +297,14 @@ instances:
       description: What went wrong and what to do about it, or null.
       type: str
     failure:
-      description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+      description:
+        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+        - It is timeout for a script that took longer than O(timeout), and for one that O(on_timeout=stop) has stopped.
+          One that somebody else has stopped is stopped.
       type: str
+    timed_out:
+      description: Whether the script had not ended there when the wait was over.
+      type: bool
     started_at:
       description: When the script began, in UTC, or null.
       type: str

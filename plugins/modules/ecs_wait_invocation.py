@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: ecs_wait_invocation
 short_description: Wait for Cloud Assistant invocations and read their results
 description:
-  - Waits until invocations have ended on all their instances, and returns the results.
+  - Waits until invocations have ended on all their instances, and returns the results. That changes nothing, unless
+    O(on_timeout=stop) stops something.
   - It polls once for each invocation, however many instances that has, managed ones (C(mi-…)) included, and reads
     outputs once.
 extends_documentation_fragment:
@@ -43,7 +44,7 @@ options:
   on_timeout:
     description:
       - What becomes of a script that has not ended after the wait. V(leave) lets it run; V(stop) stops it, and reports
-        it as failed with O(ignore:failure=stopped).
+        it as failed with O(ignore:failure=timeout). Both are told in the message, and by C(timed_out) of each instance.
     type: str
     choices: [leave, stop]
     default: leave

@@ -116,7 +116,8 @@ def test_not_waiting_and_waiting_later(cloud: Cloud) -> None:
     )
     started, ended = outcome.results
     row = started["instances"][ids["web-01"]]
-    assert (row["status"], row["ok"]) == ("Pending", None)
+    assert (row["status"], row["ok"], row["timed_out"]) == ("Pending", None, False)
+    assert row["command_id"] == started["invocations"][0]["command_id"]
     assert (started["succeeded_ids"], started["failed_ids"]) == ([], [])
     assert ended["instances"][ids["web-01"]]["output"] == "late\n"
     assert ended["changed"] is False
@@ -162,7 +163,7 @@ def test_a_restart_is_proven(cloud: Cloud) -> None:
     assert [receipt["boot_id_before"], receipt["boot_id_after"]] == boots[-2:]
     assert len(cloud.audit(event="shutdown", instance_id=ids["web-02"])) == 1
     untouched = result["instances"][ids["off-01"]]["receipt"]
-    assert (untouched["verdict"], untouched["method"]) == ("unknown", "none")
+    assert (untouched["verdict"], untouched["method"]) == ("not_restarted", "none")
     assert "The instance was not restarted. The instance is Stopped" in result["msg"]
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A secret that is put through every option of every module and every variable of the role shows nowhere.
 
-What all modules have in common, the connection, is the same code in each and is tried with the first of them. There are
-two secrets: the access key secret of the connection, which somebody pastes into a wrong option, too, and one that
-stands in a script. Searched are the output at -vvvvvv, Ansible's log, what would go to syslog, every file that is left on the
-controller, and the simulator's audit log. They come from a file of variables, because Ansible shows excerpts of
-playbooks.
+What all modules have in common, the connection, is the same code in each and is tried with the first of them. Two
+secrets: the access key secret of the connection, which somebody pastes into a wrong option, too, and one that
+stands in a script. Searched are the output at -vvvvvv, Ansible's log, what would go to syslog, every file that is
+left on the controller, and the simulator's audit log. They come from a file of variables, because Ansible shows
+excerpts of playbooks.
 """
 
 from __future__ import annotations

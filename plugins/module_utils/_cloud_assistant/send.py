@@ -104,7 +104,13 @@ class _Sending:
         submission = submit(self._api, Command(script, timeout_s=left_s, name="cloudops-send-file"), instance_ids)
         results = self._failed(submission.failures)
         deadline = Deadline(self._clock, left_s + limits.DELIVERY_S + _MARGIN_S)
-        results |= wait_for(submission.invocations, deadline=deadline, clock=self._clock, progress=self._progress)
+        results |= wait_for(
+            submission.invocations,
+            deadline=deadline,
+            clock=self._clock,
+            progress=self._progress,
+            bound=f"what timeout leaves and {limits.DELIVERY_S + _MARGIN_S} s for the way",
+        )
         return {key: _in_its_own_words(result) for key, result in results.items()}
 
     def in_parts(self, instance_ids: Sequence[str]) -> dict[str, Result]:

@@ -15,7 +15,7 @@ from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._waiting import Clock
 from .reboot import RebootApi, platform_of, reboot_and_prove, result_of_receipt
-from .receipts import judge
+from .receipts import not_asked
 
 
 def reboot_instances(
@@ -39,7 +39,7 @@ def reboot_instances(
         found = {key: unfitness(one, platform_of(one.instance), api.region_id) for key, one in seen.items()}
         # A forced restart is for instances that do not answer, too.
         unfit = {key: failure for key, failure in found.items() if failure and not (force and failure.kind == "agent")}
-        untouched = judge(method="none", before=None, after=None, requested_at=None, proven_at=None)
+        untouched = not_asked(None, "RebootInstances is not sent in check mode")
         results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
         for key in results.keys() - unfit.keys():
             results[key]["ok"] = None
