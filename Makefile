@@ -95,7 +95,7 @@ sanity: venv-dev ## Run ansible-test sanity
 	@$(GATE) $@ python tests/tools/run_ansible_test.py sanity
 
 units: venv-dev ## Run the unit tests the way ansible-test does
-	@$(GATE) $@ python tests/tools/run_ansible_test.py units
+	@$(GATE) $@ sh -c 'python tests/tools/run_ansible_test.py units $$(grep -L pytest.mark.once tests/unit/test_*.py)'
 
 targets: venv-dev ## Run the integration targets with ansible-test, against the simulator
 	@$(GATE) $@ ecs-simulator run --fleet tests/integration/fleet.yml -- \
@@ -103,11 +103,11 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 
 unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 	@rm -f $(COVERAGE)/unit*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit tests/random_runs extensions/simulator/tests
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 --durations=10 tests/unit tests/random_runs extensions/simulator/tests
 
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 tests/end_to_end
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 --durations=10 tests/end_to_end
 
 bench-simulator: venv ## Measure a simulator of 10,000 instances; ARGS="--instances 1000" takes fewer
 	python tests/bench/simulator.py $(ARGS)

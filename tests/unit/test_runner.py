@@ -26,6 +26,8 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     until,
 )
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(params=["dash", "bash", "busybox"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
