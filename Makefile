@@ -33,7 +33,8 @@ export PYTHONPATH := $(COLLECTIONS)
 export COVERAGE_FILE := $(COVERAGE)/combined
 unexport ANSIBLE_CONFIG
 
-SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/patch_hosts/files/*.sh extensions/simulator/ecs_simulator/machines/namespace/programs/*
+RUNNER_FILES := roles/patch_hosts/files/runner/*.sh
+SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/patch_hosts/files/*.sh $(RUNNER_FILES) extensions/simulator/ecs_simulator/machines/namespace/programs/*
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
@@ -76,7 +77,7 @@ imports: venv-dev ## Check which way the layers import
 	@PYTHONPATH=$(COLLECTIONS):extensions/simulator $(GATE) $@ lint-imports --no-cache
 
 shell: venv-dev ## Check the shell scripts
-	@$(GATE) $@ shellcheck $(SHELL_FILES)
+	@$(GATE) $@ sh -c 'shellcheck $(SHELL_FILES) && cat $(RUNNER_FILES) | grep -v disable=SC2034,SC2154 | shellcheck -s sh -'
 
 yaml: venv-dev ## Check the YAML files
 	@$(GATE) $@ yamllint --strict .
@@ -94,7 +95,7 @@ sanity: venv-dev ## Run ansible-test sanity
 	@$(GATE) $@ python tests/tools/run_ansible_test.py sanity
 
 units: venv-dev ## Run the unit tests the way ansible-test does
-	@$(GATE) $@ python tests/tools/run_ansible_test.py units
+	@$(GATE) $@ sh -c 'python tests/tools/run_ansible_test.py units $$(grep -L pytest.mark.once tests/unit/test_*.py)'
 
 targets: venv-dev ## Run the integration targets with ansible-test, against the simulator
 	@$(GATE) $@ ecs-simulator run --fleet tests/integration/fleet.yml -- \
@@ -102,11 +103,11 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 
 unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 	@rm -f $(COVERAGE)/unit*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 tests/unit tests/random_runs extensions/simulator/tests
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 --durations=10 tests/unit tests/random_runs extensions/simulator/tests
 
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 tests/end_to_end
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 --durations=10 tests/end_to_end
 
 bench-simulator: venv ## Measure a simulator of 10,000 instances; ARGS="--instances 1000" takes fewer
 	python tests/bench/simulator.py $(ARGS)

@@ -4,31 +4,44 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    DOCUMENTATION = r"""
-options:
-  instance_ids:
-    description:
-      - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
-        side.
-      - An instance that does not exist, does not run, is of another platform or has no agent online is reported as
-        failed with the reason, and keeps the others from nothing.
-    type: list
-    elements: str
-    required: true
-  fail_on_instance_failure:
-    description:
-      - Whether the task fails when an instance failed. The results of all instances are returned either way.
-    type: bool
-    default: true
-"""
-
-    PROGRESS = r"""
-options:
+_PROGRESS = r"""
   progress:
     description:
       - Whether to show lines about the progress of a wait, at most one every ten seconds.
     type: bool
     default: true
 """
+
+_FAIL = r"""
+  fail_on_instance_failure:
+    description:
+      - Whether the task fails when an instance failed. The results of all instances are returned either way.
+%s    type: bool
+    default: true
+"""
+
+_REFUSED = """\
+      - If V(true), instances that cannot be meant are refused before anything is done. Those are ids that the region
+        does not have, and instances of another platform than what is sent to them. If V(false), they are reported as
+        failed like others, and keep the rest from nothing.
+"""
+
+_IDS = r"""
+  instance_ids:
+    description:
+      - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
+        side.
+      - An instance that does not run or has no agent online is reported as failed with the reason, and keeps the others
+        from nothing.
+    type: list
+    elements: str
+    required: true
+"""
+
+
+class ModuleDocFragment:
+    # What modules have in common that do something to instances, that wait for commands, and that wait at all. The
+    # specs of module_utils/_module.py are the same.
+    DOCUMENTATION = f"options:{_IDS}{_FAIL % _REFUSED}{_PROGRESS}"
+    RESULTS = f"options:{_FAIL % ''}{_PROGRESS}"
+    PROGRESS = f"options:{_PROGRESS}"

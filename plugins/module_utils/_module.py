@@ -40,6 +40,12 @@ CONNECTION_TOGETHER = [["access_key_id", "access_key_secret"]]
 CONNECTION_REQUIRED_BY = {"security_token": ["access_key_id"], "role_session_name": ["role_arn"]}
 CONNECTION_EXCLUSIVE = [["access_key_id", "profile"]]
 
+# The doc fragment ``instances`` describes these: for modules that wait, that wait for commands on instances, and that
+# do something to instances.
+PROGRESS_SPEC: dict[str, dict[str, Any]] = {"progress": {"type": "bool", "default": True}}
+RESULTS_SPEC = {"fail_on_instance_failure": {"type": "bool", "default": True}} | PROGRESS_SPEC
+INSTANCES_SPEC = {"instance_ids": {"type": "list", "elements": "str", "required": True}} | RESULTS_SPEC
+
 
 @dataclass(frozen=True)
 class Context:

@@ -14,7 +14,6 @@ description:
     what came of it.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -34,8 +33,9 @@ options:
   instance_ids:
     description:
       - The instances, any number of them in one region. Calls take 50 instances each.
-      - An instance that does not exist or does not run is reported as failed with the reason, and keeps the others from
-        nothing.
+      - An instance that does not run is reported as failed with the reason, and keeps the others from nothing. For ids
+        that there are not see O(fail_on_instance_failure).
+      - Managed instances (C(mi-…)) are refused, because their agents are installed when they are registered.
   install:
     description:
       - Whether to install agents. Without it they are only waited for.
@@ -147,7 +147,7 @@ refused:
 
 from ..module_utils._instances.agents import Demand
 from ..module_utils._instances.install import ensure_agents
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, run_module
 
 
 def core(context: Context) -> dict:
@@ -167,15 +167,13 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
-            "instance_ids": {"type": "list", "elements": "str", "required": True},
+        INSTANCES_SPEC
+        | {
             "install": {"type": "bool", "default": True},
             "install_after": {"type": "int", "default": 60},
             "minimum_version": {"type": "str"},
             "minimum_version_windows": {"type": "str"},
             "timeout": {"type": "int", "default": 600},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

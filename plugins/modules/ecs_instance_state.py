@@ -15,7 +15,6 @@ description:
   - This needs no Cloud Assistant Agent, and works on every operating system.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -35,8 +34,9 @@ options:
   instance_ids:
     description:
       - The instances, any number of them in one region. Calls take 100 instances each.
-      - An instance that does not exist, or that the API refuses to start or to stop, is reported as failed with the
-        reason, and keeps the others from nothing.
+      - An instance that the API refuses to start or to stop is reported as failed with the reason, and keeps the others
+        from nothing. For ids that there are not see O(fail_on_instance_failure).
+      - Managed instances (C(mi-…)) are refused, because the API has no power over them.
   state:
     description: What the instances are to be.
     type: str
@@ -144,7 +144,7 @@ refused:
 
 from ..module_utils._instances.bring import set_state
 from ..module_utils._instances.state import Wish
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, run_module
 
 
 def core(context: Context) -> dict:
@@ -163,14 +163,12 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
-            "instance_ids": {"type": "list", "elements": "str", "required": True},
+        INSTANCES_SPEC
+        | {
             "state": {"type": "str", "choices": ["running", "stopped"], "required": True},
             "force": {"type": "bool", "default": False},
             "stopped_mode": {"type": "str", "choices": ["StopCharging", "KeepCharging"]},
             "timeout": {"type": "int", "default": 600},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

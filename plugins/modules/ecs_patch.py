@@ -271,7 +271,7 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 from ..module_utils._patch.batch import Limits
 from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, patch
 
@@ -297,7 +297,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        PROGRESS_SPEC
+        | {
             "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "preflight": {"type": "dict", "required": True},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": STEP_SPEC},
@@ -307,7 +308,6 @@ def main() -> None:
             "max_restarts": {"type": "int", "default": 3},
             "timeout": {"type": "int", "default": 7200},
             "runner_dir": {"type": "path"},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

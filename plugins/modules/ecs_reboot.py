@@ -15,7 +15,6 @@ description:
     instead, and when that does not tell either, its receipt says C(unknown).
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -35,8 +34,8 @@ options:
   instance_ids:
     description:
       - The instances, any number of them in one region, with Linux or Windows. Calls take 100 instances each.
-      - An instance that does not exist, does not run, has no agent online, or that the API refuses to restart is
-        reported as failed with the reason, and keeps the others from nothing.
+      - An instance that does not run, has no agent online, or that the API refuses to restart is reported as failed
+        with the reason, and keeps the others from nothing. For ids that there are not see O(fail_on_instance_failure).
       - Managed instances (C(mi-…)) are refused, because the API has no power over them.
   force:
     description:
@@ -45,7 +44,9 @@ options:
     type: bool
     default: false
   timeout:
-    description: How many seconds an instance may take to come back.
+    description:
+      - How many seconds an instance may take to come back. Instances are asked for their boot ids before that, and once
+        more at its end; each of the two may take another 120 seconds, a limit that cannot be changed.
     type: int
     default: 600
 seealso:
@@ -95,7 +96,9 @@ instances:
       type: dict
       contains:
         verdict:
-          description: One of restarted, not_restarted and unknown.
+          description:
+            - One of restarted, not_restarted and unknown. It is not_restarted where no restart was asked for, where the
+              API refused it, and where the old boot id was seen afterwards. It is unknown where nothing proves either.
           type: str
           sample: restarted
         method:
@@ -133,7 +136,7 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, run_module
 from ..module_utils._restart.run import reboot_instances
 
 
@@ -153,12 +156,10 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
-            "instance_ids": {"type": "list", "elements": "str", "required": True},
+        INSTANCES_SPEC
+        | {
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

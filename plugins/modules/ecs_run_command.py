@@ -15,7 +15,6 @@ description:
   - What the API would refuse is refused before the first request, in check mode too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -36,8 +35,8 @@ options:
     description:
       - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
         side.
-      - An instance that does not exist, does not run, is of another platform or has no agent online is reported as
-        failed with the reason, and keeps the others from nothing.
+      - An instance that does not run or has no agent online is reported as failed with the reason, and keeps the others
+        from nothing. For others see O(fail_on_instance_failure).
       - Managed instances (C(mi-…)), which are computers outside ECS with a registered agent, may stand among them. They
         are to be connected, and of the script's platform.
     type: list
@@ -85,6 +84,9 @@ options:
   parameters:
     description:
       - Values for the parameters C({{name}}) in the script, at most ten, put into its text as they are. They are texts.
+      - Each parameter of the script needs a value, which may be empty. One that is forgotten is refused before anything
+        runs, because the API would put nothing in its place. In a saved command that was given defaults for its
+        parameters, those may be left out.
     type: dict
     default: {}
   enable_parameter:
@@ -181,7 +183,8 @@ options:
   on_timeout:
     description:
       - What becomes of a script that has not ended after the wait. V(leave) lets it run and reports it as failed with
-        RV(instances.failure=lost); V(stop) stops it.
+        RV(instances.failure=lost); V(stop) stops it and reports it as failed with RV(instances.failure=timeout). Both
+        are told in the message, and by RV(instances.timed_out).
     type: str
     choices: [leave, stop]
     default: leave
@@ -293,8 +296,14 @@ instances:
       description: What went wrong and what to do about it, or null.
       type: str
     failure:
-      description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+      description:
+        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+        - It is timeout for a script that took longer than O(timeout), and for one that O(on_timeout=stop) has stopped.
+          One that somebody else has stopped is stopped.
       type: str
+    timed_out:
+      description: Whether the script had not ended there when the wait was over.
+      type: bool
     started_at:
       description: When the script began, in UTC, or null.
       type: str
@@ -340,7 +349,7 @@ refused:
 
 from ..module_utils._cloud_assistant.command import command_from_options
 from ..module_utils._cloud_assistant.run import Target, Waiting, run_command
-from ..module_utils._module import Context, read_text, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, read_text, run_module
 
 
 def core(context: Context) -> dict:
@@ -360,7 +369,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        INSTANCES_SPEC
+        | {
             "instance_ids": {"type": "list", "elements": "str"},
             "instance_tags": {"type": "dict"},
             "content": {"type": "str"},
@@ -394,8 +404,6 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int"},
             "on_timeout": {"type": "str", "choices": ["leave", "stop"], "default": "leave"},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
         mutually_exclusive=[["content", "src", "command_id"], ["instance_ids", "instance_tags"]],

@@ -17,7 +17,6 @@ description:
   - Managed instances (C(mi-…)) get it too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
-  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -132,7 +131,7 @@ refused:
 
 from ..module_utils._cloud_assistant.placing import File
 from ..module_utils._cloud_assistant.send import send_file
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import INSTANCES_SPEC, Context, run_module
 from ..module_utils._sources import read_bytes
 
 
@@ -153,8 +152,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
-            "instance_ids": {"type": "list", "elements": "str", "required": True},
+        INSTANCES_SPEC
+        | {
             "dest": {"type": "str", "required": True},
             "src": {"type": "path"},
             "content": {"type": "str"},
@@ -162,8 +161,6 @@ def main() -> None:
             "owner": {"type": "str"},
             "group": {"type": "str"},
             "timeout": {"type": "int", "default": 600},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
         mutually_exclusive=[["content", "src"]],

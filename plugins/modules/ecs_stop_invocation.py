@@ -30,7 +30,7 @@ attributes:
     support: full
 options:
   invoke_id:
-    description: The invocation.
+    description: The id of the invocation, one.
     type: str
     required: true
   instance_ids:
@@ -86,7 +86,7 @@ refused:
 """
 
 from ..module_utils._cloud_assistant.look import stop_invocation
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 
 
 def core(context: Context) -> dict:
@@ -104,11 +104,11 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        PROGRESS_SPEC
+        | {
             "invoke_id": {"type": "str", "required": True},
             "instance_ids": {"type": "list", "elements": "str"},
             "timeout": {"type": "int", "default": 60},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

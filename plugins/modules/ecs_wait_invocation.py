@@ -8,11 +8,12 @@ DOCUMENTATION = r"""
 module: ecs_wait_invocation
 short_description: Wait for Cloud Assistant invocations and read their results
 description:
-  - Waits until invocations have ended on all their instances, and returns the results.
+  - Waits until invocations have ended on all their instances, and returns the results. That changes nothing, unless
+    O(on_timeout=stop) stops something.
   - It polls once for each invocation, however many instances that has, managed ones (C(mi-…)) included, and reads
     outputs once.
 extends_documentation_fragment:
-  - cloudops.alibaba._instances.progress
+  - cloudops.alibaba._instances.results
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -43,14 +44,10 @@ options:
   on_timeout:
     description:
       - What becomes of a script that has not ended after the wait. V(leave) lets it run; V(stop) stops it, and reports
-        it as failed with O(ignore:failure=stopped).
+        it as failed with O(ignore:failure=timeout). Both are told in the message, and by C(timed_out) of each instance.
     type: str
     choices: [leave, stop]
     default: leave
-  fail_on_instance_failure:
-    description: Whether the task fails when an instance failed. The results of all instances are returned either way.
-    type: bool
-    default: true
 seealso:
   - module: cloudops.alibaba.ecs_run_command
   - module: cloudops.alibaba.ecs_stop_invocation
@@ -98,7 +95,7 @@ refused:
 """
 
 from ..module_utils._cloud_assistant.run import wait_for_invocations
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import RESULTS_SPEC, Context, run_module
 
 
 def core(context: Context) -> dict:
@@ -116,12 +113,11 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        RESULTS_SPEC
+        | {
             "invoke_ids": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 3600},
             "on_timeout": {"type": "str", "choices": ["leave", "stop"], "default": "leave"},
-            "fail_on_instance_failure": {"type": "bool", "default": True},
-            "progress": {"type": "bool", "default": True},
         },
         core,
     )

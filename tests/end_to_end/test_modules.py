@@ -12,6 +12,10 @@ from end_to_end.clouds import REGION, Cloud
 RUN = "cloudops.alibaba.ecs_run_command"
 WAIT = "cloudops.alibaba.ecs_wait_invocation"
 REBOOT = "cloudops.alibaba.ecs_reboot"
+STATE = "cloudops.alibaba.ecs_instance_state"
+AGENT = "cloudops.alibaba.ecs_cloud_assistant"
+SEND = "cloudops.alibaba.ecs_send_file"
+STOP = "cloudops.alibaba.ecs_stop_invocation"
 INFO = "cloudops.alibaba.ecs_instance_info"
 
 
@@ -66,9 +70,14 @@ def test_module_defaults_reach_all_modules(cloud: Cloud) -> None:
 def test_unfit_instances_are_named_and_keep_the_others_from_nothing(cloud: Cloud) -> None:
     ids = cloud.ids()
     wanted = [ids["web-01"], ids["off-01"], ids["win-01"], "i-nope"]
-    outcome = cloud.play([{RUN: {"instance_ids": wanted, "content": "true"}}])
-    result = outcome.result
-    assert result["failed"] is True
+    task = {"instance_ids": wanted, "content": "true"}
+    outcome = cloud.play(
+        [{RUN: task | {"instance_ids": wanted[:2]}}, {RUN: task | {"fail_on_instance_failure": False}}],
+    )
+    some, result = outcome.results
+    assert (some["failed"], some["succeeded_ids"], some["failed_ids"]) == (True, wanted[:1], wanted[1:2])
+    assert some["msg"].startswith("The command failed on 1 of 2 instances.")
+    assert result["failed"] is False
     assert result["succeeded_ids"] == [ids["web-01"]]
     infos = {key: result["instances"][key]["error_info"] for key in result["failed_ids"]}
     assert infos == {
@@ -76,11 +85,85 @@ def test_unfit_instances_are_named_and_keep_the_others_from_nothing(cloud: Cloud
         ids["win-01"]: "The script is for linux, and the instance runs windows.",
         "i-nope": f"There is no such instance in {REGION}. Check the instance id and the region.",
     }
-    assert result["msg"].startswith("The command failed on 3 of 4 instances.")
-    tolerant = cloud.play(
-        [{RUN: {"instance_ids": wanted, "content": "true", "fail_on_instance_failure": False}}],
-    )
-    assert tolerant.result["failed"] is False
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_instances_that_cannot_be_meant_are_named_before_anything_is_done(cloud: Cloud, check_mode: bool) -> None:
+    """Of another region, or of another platform than what is sent to it; by every module that does something."""
+    ids = cloud.ids()
+    both = {"instance_ids": [ids["web-01"], "i-nope"]}
+    mixed = {"instance_ids": [ids["web-01"], ids["win-01"]]}
+    tasks: list[tuple[str, dict[str, Any], str]] = [
+        (RUN, both | {"content": "true"}, "i-nope: There is no such instance in cn-hangzhou."),
+        (RUN, mixed | {"content": "true"}, "win: The script is for linux, and the instance runs windows. Leave"),
+        (SEND, both | {"dest": "/root/x", "content": ""}, "i-nope: There is no such instance in cn-hangzhou."),
+        (
+            SEND,
+            mixed | {"dest": "/root/x", "content": ""},
+            "win: ecs_send_file puts files on instances with linux, and",
+        ),
+        (REBOOT, both, "i-nope: There is no such instance in cn-hangzhou."),
+        (STATE, both | {"state": "stopped"}, "i-nope: There is no such instance in cn-hangzhou."),
+        (AGENT, both | {"install_after": 0}, "i-nope: There is no such instance in cn-hangzhou."),
+    ]
+    actions = ("RunCommand", "SendFile", "RebootInstances", "StopInstances", "InstallCloudAssistant")
+    before = [len(cloud.audit(action=action)) for action in actions]
+    outcome = cloud.play([{module: options, "check_mode": check_mode} for module, options, _words in tasks])
+    for result, (_module, _options, words) in zip(outcome.results, tasks, strict=True):
+        assert result["refused"] is True
+        assert result["msg"].startswith("Nothing was done, because 1 of 2 instances cannot be meant. ")
+        assert words.replace("win:", f"{ids['win-01']}:") in result["msg"]
+        assert result["msg"].endswith("or go on without them with fail_on_instance_failure: false.")
+    assert [len(cloud.audit(action=action)) for action in actions] == before
+
+
+@pytest.mark.parametrize(
+    ("instance_ids", "words"),
+    [
+        ([], "instance_ids is empty: nothing to do."),
+        (["i-1", "i-1"], "i-1 is in instance_ids more than once."),
+        ([["i-1"]], "\"['i-1']\" in instance_ids is not an instance id."),
+        (["mi-1"], "mi-1 is a managed instance, not an ECS instance. "),
+    ],
+    ids=["empty", "twice", "nested", "managed"],
+)
+def test_a_list_that_is_none_of_ecs_instances_is_one_clear_sentence(
+    cloud: Cloud, instance_ids: list[Any], words: str
+) -> None:
+    modules: dict[str, dict[str, Any]] = {
+        REBOOT: {},
+        STATE: {"state": "stopped"},
+        AGENT: {},
+        RUN: {"content": "true"},
+        SEND: {"dest": "/root/x", "content": ""},
+    }
+    if words.startswith("mi-1"):  # commands and files go to managed instances, too
+        del modules[RUN], modules[SEND]
+    before = len(cloud.audit(kind="api"))
+    outcome = cloud.play([{module: {"instance_ids": instance_ids} | more} for module, more in modules.items()])
+    for result in outcome.results:
+        assert (result["refused"], result["msg"].startswith(words)) == (True, True), result["msg"]
+    assert len(cloud.audit(kind="api")) == before
+
+
+def test_options_that_are_not_what_they_are_called_are_named(cloud: Cloud) -> None:
+    one = {"instance_ids": [cloud.ids()["web-01"]]}
+    who = "echo '{% raw %}{{who}}{% endraw %}'"
+    tasks: list[tuple[dict[str, Any], str]] = [
+        ({STOP: {"invoke_id": ["t-1"]}}, "invoke_id is \"['t-1']\", which is not an id."),
+        ({STOP: {"invoke_id": "t-1", "timeout": -1}}, "timeout is -1, and no wait takes less than 0 seconds."),
+        ({WAIT: {"invoke_ids": [["t-1"]]}}, "invoke_ids is \"['t-1']\", which is not an id."),
+        ({WAIT: {"invoke_ids": ["t-1"], "timeout": -1}}, "timeout is -1, and no wait takes less than 0 seconds."),
+        ({RUN: one | {"command_id": ["c-1"]}}, "command_id is \"['c-1']\", which is not an id."),
+        ({RUN: one | {"content": "true", "wait_timeout": -1}}, "wait_timeout is -1, and no wait takes less than 0"),
+        ({RUN: one | {"content": who, "enable_parameter": True}}, "parameters lacks who: the API would put nothing"),
+        ({SEND: one | {"dest": "C:\\x", "content": ""}}, "dest is 'C:\\\\x', a path of Windows, and ecs_send_file"),
+    ]
+    before = len(cloud.audit(kind="api"))
+    outcome = cloud.play([task for task, _words in tasks])
+    for result, (_task, words) in zip(outcome.results, tasks, strict=True):
+        assert (result["refused"], result["msg"].startswith(words)) == (True, True), result["msg"]
+    assert len(cloud.audit(kind="api")) == before
 
 
 def test_a_failing_script_shows_its_exit_code_and_output(cloud: Cloud) -> None:
@@ -116,7 +199,8 @@ def test_not_waiting_and_waiting_later(cloud: Cloud) -> None:
     )
     started, ended = outcome.results
     row = started["instances"][ids["web-01"]]
-    assert (row["status"], row["ok"]) == ("Pending", None)
+    assert (row["status"], row["ok"], row["timed_out"]) == ("Pending", None, False)
+    assert row["command_id"] == started["invocations"][0]["command_id"]
     assert (started["succeeded_ids"], started["failed_ids"]) == ([], [])
     assert ended["instances"][ids["web-01"]]["output"] == "late\n"
     assert ended["changed"] is False
@@ -162,7 +246,7 @@ def test_a_restart_is_proven(cloud: Cloud) -> None:
     assert [receipt["boot_id_before"], receipt["boot_id_after"]] == boots[-2:]
     assert len(cloud.audit(event="shutdown", instance_id=ids["web-02"])) == 1
     untouched = result["instances"][ids["off-01"]]["receipt"]
-    assert (untouched["verdict"], untouched["method"]) == ("unknown", "none")
+    assert (untouched["verdict"], untouched["method"]) == ("not_restarted", "none")
     assert "The instance was not restarted. The instance is Stopped" in result["msg"]
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A secret that is put through every option of every module and every variable of the role shows nowhere.
 
-Two secrets: the access key secret of the connection, which somebody pastes into a wrong option, too, and one that
+What all modules have in common, the connection, is the same code in each and is tried with the first of them. Two
+secrets: the access key secret of the connection, which somebody pastes into a wrong option, too, and one that
 stands in a script. Searched are the output at -vvvvvv, Ansible's log, what would go to syslog, every file that is
 left on the controller, and the simulator's audit log. They come from a file of variables, because Ansible shows
 excerpts of playbooks.
@@ -85,6 +86,12 @@ def options(module: str) -> dict[str, Any]:
     return documented
 
 
+def own_options(module: str) -> dict[str, Any]:
+    """Those that not all modules have; of the first module, all."""
+    shared = set.intersection(*(set(options(name)) for name in MODULES)) if module != MODULES[0] else set()
+    return {name: option for name, option in options(module).items() if name not in shared | LEFT_OUT.keys()}
+
+
 def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
     """Arguments with which a module works (or ends soon: nothing is restarted again and again)."""
     return {
@@ -144,9 +151,7 @@ def test_the_access_key_secret_in_any_option(cloud: Cloud, module: str) -> None:
     if module == "ecs_patch":
         tasks.append({"cloudops.alibaba.ecs_patch_info": ordinary("ecs_patch_info", cloud.ids())})
     connection = {"access_key_id": "canary", "access_key_secret": "{{ secret }}"}
-    for name, option in options(module).items():
-        if name in LEFT_OUT:
-            continue
+    for name, option in own_options(module).items():
         arguments = connection | plain | {name: filled(option, "{{ secret }}")}
         if name == "profile":
             arguments.pop("access_key_id")

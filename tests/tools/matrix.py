@@ -3,8 +3,8 @@
 
 The Pythons are those on PATH and pyenv's, from 3.11 on; the versions of ansible-core are the newest of each minor
 version from 2.19 on that the package index has for that Python. Each pair gets a copy of the tree with a virtual
-environment of its own. ``--ends`` takes the oldest and the newest pair, without the one of this virtual environment:
-``make test`` has run that.
+environment of its own. Tests that are marked ``once`` are left out. ``--ends`` takes the oldest and the newest pair,
+without the one of this virtual environment: ``make test`` has run that.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def run(python: Version, path: str, core: str) -> bool:
     # The outer make and its virtual environment are none of the inner one's business.
     outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "COVERAGE_FILE"}
     environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment["PYTEST_ADDOPTS"] = "-m 'not once'"
     environment["PATH"] = os.pathsep.join(word for word in environment["PATH"].split(os.pathsep) if ".venv" not in word)
     arguments = [f"PYTHON={path}", f"ANSIBLE_CORE=ansible-core=={core}", "--keep-going", *GATES]
     return subprocess.run(["make", "-C", str(folder), *arguments], env=environment, check=False).returncode == 0

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import read_runner
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer, read_trailer
 
-RUNNER = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files" / "runner.sh"
+RUNNER = read_runner(Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files")
 OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
 
 
@@ -48,7 +49,7 @@ class HostUnderTest:
         self.run = self.base / "runs" / "r-1"
         self.trace = folder / "trace"
         self.trace.touch()
-        self.runner_text = RUNNER.read_text(encoding="utf-8")
+        self.runner_text = RUNNER
         program = shutil.which(shell)
         assert program
         # The runner starts itself with sh: that is the shell under test.

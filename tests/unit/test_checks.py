@@ -24,6 +24,11 @@ WINDOWS = {"type": "RunPowerShellScript"}
         ({"parameters": {f"p{n}": "" for n in range(11)}}, "There are 11 parameters"),
         ({"parameters": {"": "x"}}, "a name that is empty"),
         ({"parameters": {"who": "x"}}, "The script has no parameter who: write {{who}} where its value belongs."),
+        (
+            {"content": "{{ a }} {{B}} {{b}}", "enable_parameter": True},
+            "parameters lacks a, B: the API would put nothing",
+        ),
+        ({"content": "{{a}} {{b}}", "parameters": {"A": "x"}}, "parameters lacks b: "),
         ({"username": "u" * 256}, "username has 256 characters"),
         ({"launcher": "é" * 513}, "launcher has 1026 bytes"),
         ({"windows_password_name": "secret"}, "windows_password_name needs username"),
@@ -54,7 +59,10 @@ def test_bad_options_get_a_sentence(more: dict[str, Any], words: str) -> None:
     "more",
     [
         {"content": "{{ Who }}", "parameters": {"who": ""}},
-        {"content": "{{ACS::InstanceId}}", "enable_parameter": True},
+        {"content": "{{ACS::InstanceId}} {{ ACS :: RegionId }}", "enable_parameter": True},
+        {"content": "{{who}}"},
+        # No more than ten can be passed.
+        {"content": " ".join(f"{{{{p{n}}}}}" for n in range(12)), "parameters": {f"p{n}": "" for n in range(10)}},
         {"container_id": "containerd://" + "0a" * 32},
         {"frequency": "rate(2h)"},
         {"frequency": "at(2026-12-31 23:00:00 Asia/Shanghai)"},

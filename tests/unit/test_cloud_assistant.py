@@ -194,11 +194,20 @@ def test_instances_that_do_not_run_or_are_not_there_fail_and_are_not_waited_for(
     world = World("i-1")
     world.api.instances["i-1"] = instance("i-1", status="Stopped")
     world.offline("i-1")
-    result = world.ensure(ids=["i-1", "i-nope"])
+    result = world.ensure(ids=["i-1", "i-nope"], fail=False)
     assert world.clock.sleeps == []
     assert result["instances"]["i-1"]["error_info"] == "The instance is Stopped, not Running. Start it first."
     assert result["instances"]["i-nope"]["error_info"].startswith("There is no such instance in cn-test.")
     assert {row["failure"] for row in result["instances"].values()} == {"instance"}
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_id_that_there_is_not_is_refused_before_anything_is_installed(dry: bool) -> None:
+    world = World("i-1")
+    world.offline("i-1")
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-nope: There is no such instance in "):
+        world.ensure(ids=["i-1", "i-nope"], dry=dry, install_after_s=0)
+    assert world.installed() == []
 
 
 def test_one_that_is_stopped_meanwhile_or_released_is_told() -> None:

@@ -177,7 +177,7 @@ def test_released_ones_and_those_of_other_regions_are_told() -> None:
         return PowerRow(instance_id, "200", "")
 
     world.api.on_power = release
-    rows = world.bring(STOPPED, ids=["i-1", "i-far"])["instances"]
+    rows = world.bring(STOPPED, ids=["i-1", "i-far"], fail=False)["instances"]
     for row in rows.values():
         assert (row["ok"], row["status"], row["failure"]) == (False, None, "instance")
         assert row["error_info"].startswith(
@@ -194,7 +194,7 @@ def test_an_api_that_is_deaf_for_a_while_is_no_news() -> None:
 
 def test_check_mode_predicts_and_asks_for_nothing() -> None:
     world = World(i_1="Running", i_2="Stopped", i_3="Stopping")
-    result = world.bring(STOPPED, dry=True, ids=[*world.ids, "i-nope"])
+    result = world.bring(STOPPED, dry=True, ids=[*world.ids, "i-nope"], fail=False)
     assert world.asked() == []
     assert [(row["ok"], row["changed"]) for row in result["instances"].values()] == [
         (None, True),
@@ -203,9 +203,16 @@ def test_check_mode_predicts_and_asks_for_nothing() -> None:
         (False, False),
     ]
     assert result["diff"] == {"before": {"i-1": "Running"}, "after": {"i-1": "Stopped"}}
-    assert result["changed"]
-    assert result["failed"]
+    assert (result["changed"], result["failed_ids"]) == (True, ["i-nope"])
     assert world.clock.sleeps == []
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_id_that_there_is_not_is_refused_before_the_others_are_stopped(dry: bool) -> None:
+    world = World(i_1="Running")
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-far: There is no such instance in "):
+        world.bring(STOPPED, ids=["i-1", "i-far"], dry=dry)
+    assert world.asked() == []
 
 
 @pytest.mark.parametrize(

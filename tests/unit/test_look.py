@@ -84,6 +84,27 @@ def test_strangers_are_refused() -> None:
         stop(api, invoke_id, "i-x")
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {"invoke_id": "['t-1']"},
+            "invoke_id is \"['t-1']\", which is not an id. Where there are several, give one at",
+        ),
+        ({"instance_ids": []}, "instance_ids is empty: nothing to do."),
+        ({"instance_ids": ["i-1", "i-1"]}, "i-1 is in instance_ids more than once."),
+        ({"timeout_s": -1}, "timeout is -1, and no wait takes less than 0 seconds."),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_asked(more: dict[str, Any], words: str) -> None:
+    api = FakeApi.of(FakeClock(), "i-1")
+    options: dict[str, Any] = {"invoke_id": "t-1", "instance_ids": None, "timeout_s": 60, "dry": False} | more
+    with pytest.raises(BadInput) as caught:
+        stop_invocation(api, **options, clock=api.clock, progress=Lines(api.clock))
+    assert str(caught.value).startswith(words)
+    assert api.calls == []
+
+
 def test_info_shows_outputs_only_when_asked() -> None:
     api = FakeApi.of(FakeClock(), "i-1", run=lambda t, i, c: task(t, i, output=b"hello"))
     invoke_id = api.run_command(["i-1"], content="echo")[0]

@@ -156,6 +156,13 @@ def test_parts_that_do_not_come_are_missed(shell: str, folder: Path) -> None:
     [
         (File("etc/motd", b""), "dest must be the whole path of a file"),
         (File("/etc/", b""), "dest must be the whole path of a file"),
+        (
+            File("C:\\x", b""),
+            "a path of Windows, and ecs_send_file puts files on instances with Linux only. Let a Power",
+        ),
+        (File("d:/x", b""), "a path of Windows"),
+        (File("\\\\server\\x", b""), "a path of Windows"),
+        (File("/" + "x" * 5000, b""), "dest has 5001 bytes, and Linux takes at most 4095."),
         (File("/etc/x", b"x" * (limits.FILE_BYTES + 1)), "The file is too long: 10485761 bytes"),
         (File("/etc/x", b"", mode="420o"), "mode must be three or four octal digits in quotes, such as '0644'"),
         (File("/etc/x", b"", mode=0o644), "mode must be three or four octal digits in quotes, such as '0644', not 420"),

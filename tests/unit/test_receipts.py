@@ -87,6 +87,11 @@ def test_running_alone_is_not_back(status: str, online: bool, heartbeat: float |
     assert not looks_back(Seen(None, None), START)
 
 
+def receipt_of(result: dict[str, Any]) -> dict[str, Any]:
+    receipt: dict[str, Any] = result["receipt"]
+    return receipt
+
+
 class World:
     """Instances that really restart, or do not, as the test wants."""
 
@@ -131,7 +136,7 @@ def test_an_instance_that_stays_up_is_not_restarted_and_not_asked_again() -> Non
     results = world.reboot_all()
     assert results["i-1"]["ok"]
     assert results["i-2"]["receipt"]["verdict"] == "not_restarted"
-    assert "still has its old boot id" in results["i-2"]["error_info"]
+    assert "still has its old boot id after 5 min (timeout)." in results["i-2"]["error_info"]
     assert len(world.api.called("reboot_instances")) == 1
 
 
@@ -172,7 +177,34 @@ def test_one_bad_instance_blocks_no_other() -> None:
     assert results["i-1"]["ok"]
     assert "Stopped" in results["i-2"]["error_info"]
     assert "IncorrectInstanceStatus" in results["i-3"]["error_info"]
+    told = [(row["verdict"], row["method"], row["boot_id_before"]) for row in map(receipt_of, results.values())]
+    assert told[1:] == [("not_restarted", "none", None), ("not_restarted", "none", OLD)]
+    assert [receipt_of(results[key])["evidence"] for key in ("i-2", "i-3")] == [
+        ["RebootInstances was not sent, because its boot id could not be read first"],
+        ["RebootInstances was refused with the code IncorrectInstanceStatus"],
+    ]
     assert world.api.called("reboot_instances") == [["i-1", "i-3"]]
+
+
+def test_a_request_that_was_never_sent_restarted_nobody() -> None:
+    world = World("i-1")
+    world.api.on_reboot = lambda instance_id: no_answer(sent=False)
+    receipt = receipt_of(world.reboot_all()["i-1"])
+    assert (receipt["verdict"], receipt["evidence"]) == ("not_restarted", ["RebootInstances was not sent"])
+
+
+def test_each_limit_is_told_with_what_it_comes_from() -> None:
+    world = World("i-1", "i-2")
+    world.api.seconds = lambda id_: 1e9 if id_ == "i-2" else 0
+    progress = Lines(world.clock)
+    results = world.reboot_all(progress=progress)
+    said = "Waiting for 2 instances, at most 2 min (to tell their boot ids; a limit of its own, beside timeout): "
+    assert progress.lines[0].startswith(said)
+    assert "Restarting 1 instance, at most 5 min (timeout)" in progress.lines
+    assert results["i-2"]["error_info"] == (
+        "The instance was not restarted. The instance did not tell its boot id within 2 min, a limit that no option "
+        "changes."
+    )
 
 
 def test_an_error_of_the_server_may_have_restarted_after_all() -> None:
@@ -191,7 +223,7 @@ def test_who_does_not_tell_its_boot_id_is_only_restarted_by_force() -> None:
     world.api.agents["i-1"] = agent("i-1", online=False)
     results = world.reboot_all()
     assert world.api.called("reboot_instances") == []
-    assert results["i-1"]["receipt"]["method"] == "none"
+    assert (receipt_of(results["i-1"])["verdict"], receipt_of(results["i-1"])["method"]) == ("not_restarted", "none")
     assert world.reboot_all(force=True)["i-1"]["receipt"]["verdict"] == "unknown"
     assert world.api.called("reboot_instances") == [["i-1"]]
 
@@ -279,6 +311,17 @@ def reboot_module(world: World, *ids: str, **more: Any) -> dict[str, Any]:
     return reboot_instances(lambda: world.api, list(ids), **options | {"progress": Lines(world.clock)} | more)
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_id_that_there_is_not_is_refused_before_the_others_are_asked(dry: bool) -> None:
+    world = World("i-1")
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-far: There is no such instance in "):
+        reboot_module(world, "i-1", "i-far", dry=dry)
+    assert world.api.called("run_command") == []
+    result = reboot_module(world, "i-1", "i-far", dry=dry, fail=False)
+    assert result["failed_ids"] == ["i-far"]
+    assert receipt_of(result["instances"]["i-far"])["verdict"] == "not_restarted"
+
+
 def test_check_mode_says_who_would_restart_and_restarts_nobody() -> None:
     world = World("i-1", "i-2", "i-3", "i-4")
     world.api.instances["i-2"] = instance("i-2", os_type="windows")
@@ -286,6 +329,7 @@ def test_check_mode_says_who_would_restart_and_restarts_nobody() -> None:
     world.api.agents["i-4"] = agent("i-4", online=False)
     result = reboot_module(world, "i-1", "i-2", "i-3", "i-4", dry=True)
     assert [row["ok"] for row in result["instances"].values()] == [None, None, False, False]
+    assert {receipt_of(row)["verdict"] for row in result["instances"].values()} == {"not_restarted"}
     assert (result["changed"], result["failed"], result["failed_ids"]) == (True, True, ["i-3", "i-4"])
     forced = reboot_module(world, "i-3", "i-4", dry=True, force=True)
     assert [row["ok"] for row in forced["instances"].values()] == [False, None]

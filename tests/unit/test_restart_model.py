@@ -35,6 +35,8 @@ from ansible_collections.cloudops.alibaba.tests.unit.restart_model import (
 from ansible_collections.cloudops.alibaba.tests.unit.test_batch import NEW, OLD, World
 from ansible_collections.cloudops.alibaba.tests.unit.test_runner import OTHER_BOOT, HostUnderTest
 
+pytestmark = pytest.mark.once
+
 # However slow guest and agent are.
 EXIT_CODE = Setting(("exit_code", "exit_code"))
 ONE_THAT_NEVER_CRASHES = Setting(("api",), crashes=False)

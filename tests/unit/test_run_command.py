@@ -13,6 +13,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.run import Target, Waiting, run_command
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.scripts import SKIPPED
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.command_shapes import CommandRow
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
@@ -20,6 +21,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     Lines,
     api_error,
     instance,
+    no_answer,
     saved,
     task,
 )
@@ -57,6 +59,7 @@ def run(
     waiting: Waiting | None = None,
     *,
     dry: bool = False,
+    fail: bool = True,
 ) -> dict[str, Any]:
     return run_command(
         lambda: api,
@@ -64,7 +67,7 @@ def run(
         target or Target(list(api.instances)),
         waiting or Waiting(),
         dry=dry,
-        fail=True,
+        fail=fail,
         clock=api.clock,
         progress=Lines(api.clock),
     )
@@ -124,11 +127,38 @@ def test_a_saved_command_brings_its_own_time_and_platform() -> None:
     api = FakeApi.of(FakeClock(), "i-1", "i-2")
     api.instances["i-2"] = instance("i-2", os_type="windows")
     api.commands["c-1"] = saved("c-1", type="RunBatScript", timeout_s=120, parameter_names=("Who",))
-    result = run(api, SavedCommand("c-1", parameters={"who": "x"}))
+    result = run(api, SavedCommand("c-1", parameters={"who": "x"}), fail=False)
     assert api.called("invoke_command") == [["i-2"]]
     assert api.sent[0]["running"].timeout_s == 120
     assert result["succeeded_ids"] == ["i-2"]
-    assert "for windows" in result["instances"]["i-1"]["error_info"]
+    info = result["instances"]["i-1"]["error_info"]
+    assert info == "The saved command is for windows, and the instance runs linux."
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_instances_that_cannot_be_meant_are_refused_before_anything_runs(dry: bool) -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3")
+    api.instances["i-2"] = instance("i-2", os_type="windows")
+    api.instances["i-3"] = instance("i-3", status="Stopped")
+    target = Target(["i-1", "i-2", "i-3", "i-nope", "mi-nope"])
+    with pytest.raises(BadInput) as caught:
+        run(api, target=target, dry=dry)
+    assert api.sent == []
+    assert str(caught.value) == (
+        "Nothing was done, because 3 of 5 instances cannot be meant. i-2: The script is for linux, and the instance "
+        "runs windows; i-nope: There is no such instance in cn-test. Check the instance id and the region; mi-nope: "
+        "There is no such managed instance in cn-test. Check its id and the region, or register it again. Leave them "
+        "out, or go on without them with fail_on_instance_failure: false."
+    )
+    result = run(api, target=target, dry=dry, fail=False)
+    assert result["failed_ids"] == ["i-2", "i-3", "i-nope", "mi-nope"]
+    assert len(api.sent) == (not dry)
+
+
+def test_what_is_only_not_ready_keeps_the_others_from_nothing() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", "i-2")
+    api.instances["i-2"] = instance("i-2", status="Stopped")
+    assert run(api)["succeeded_ids"] == ["i-1"]
 
 
 @pytest.mark.parametrize(
@@ -136,15 +166,38 @@ def test_a_saved_command_brings_its_own_time_and_platform() -> None:
     [
         (SavedCommand("c-2"), "There is no saved command c-2 in cn-test."),
         (SavedCommand("c-1", parameters={"x": ""}), "The script has no parameter x"),
+        (SavedCommand("c-3"), "parameters lacks Who, from: the API would put nothing in the script"),
+        (SavedCommand("c-3", parameters={"WHO": "x"}), "parameters lacks from: "),
         (SavedCommand("c-1", windows_password_name="p", username="u"), "is for Windows"),
     ],
 )
-def test_what_does_not_fit_the_saved_command_is_refused(command: SavedCommand, words: str) -> None:
+@pytest.mark.parametrize("dry", [True, False])
+def test_what_does_not_fit_the_saved_command_is_refused(command: SavedCommand, words: str, dry: bool) -> None:
     api = FakeApi.of(FakeClock(), "i-1")
     api.commands["c-1"] = saved("c-1")
+    api.commands["c-3"] = saved(
+        "c-3",
+        enable_parameter=True,
+        parameter_names=("Who", "from", "acs::InstanceId", "tone"),
+        optional_parameters=("Tone",),
+    )
     with pytest.raises(BadInput, match=words):
-        run(api, command)
-    assert api.sent == []
+        run(api, command, dry=dry)
+    assert api.calls == [("describe_commands", command.command_id)]
+
+
+def test_a_parameter_with_a_default_of_its_own_may_be_left_out() -> None:
+    definitions = [
+        {"ParameterName": "tone", "DefaultValue": "", "Required": True},
+        {"ParameterName": "more", "Required": False},
+        {"ParameterName": "who", "Required": True},
+        {"ParameterName": "from"},
+    ]
+    row = {"CommandId": "c-1", "ParameterDefinitions": {"ParameterDefinition": definitions}}
+    assert CommandRow.read(row).optional_parameters == ("tone", "more")
+    api = FakeApi.of(FakeClock(), "i-1")
+    api.commands["c-1"] = saved("c-1", parameter_names=("tone",), optional_parameters=("tone",))
+    assert run(api, SavedCommand("c-1"))["succeeded_ids"] == ["i-1"]
 
 
 @pytest.mark.parametrize("option", ["unless", "name", "description", "keep_command"])
@@ -168,7 +221,7 @@ def test_tags_find_the_instances() -> None:
         (Target(), Waiting(), "instance_tags is empty"),
         (Target([]), Waiting(), "instance_ids is empty"),
         (Target(tags={"acs:x": ""}), Waiting(), "instance_tags is not allowed"),
-        (Target(["i-1"]), Waiting(timeout_s=-1), "must not be negative"),
+        (Target(["i-1"]), Waiting(timeout_s=-1), "wait_timeout is -1, and no wait takes less than 0 seconds."),
     ],
 )
 @pytest.mark.parametrize("dry", [True, False])
@@ -202,6 +255,34 @@ def test_what_is_for_later_is_not_waited_for(mode: str) -> None:
     result = run(api, command)
     assert clock.sleeps == []
     assert (result["changed"], result["instances"]["i-1"]["ok"]) == (True, None)
+    assert result["instances"]["i-1"]["command_id"] == result["invocations"][0]["command_id"]
+
+
+@pytest.mark.parametrize(
+    ("status", "changed"), [("Aborted", False), ("Invalid", False), ("Failed", True), ("Error", True)]
+)
+def test_what_has_certainly_not_begun_has_changed_nothing(status: str, changed: bool) -> None:
+    api = FakeApi.of(FakeClock(), "i-1", run=lambda t, i, c: task(t, i, status=status, exit_code=None))
+    assert run(api)["changed"] is changed
+
+
+def test_a_lost_answer_counts_as_a_change_and_a_refusal_does_not() -> None:
+    for error, changed in ((no_answer(sent=True), True), (api_error("Forbidden.RAM", status=403), False)):
+        api = FakeApi.of(FakeClock(), "i-1", refuse=lambda ids, error=error: error)
+        assert run(api)["changed"] is changed
+
+
+def test_a_script_that_ends_while_it_is_stopped_is_not_late() -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1", seconds=lambda id_: 1e9)
+
+    def end() -> None:
+        api.unfinished.clear()
+        api.rows["t-1"]["i-1"] = task("t-1", "i-1")
+
+    api.refuse_stop = end
+    result = run(api, waiting=Waiting(timeout_s=20, stop_late=True))
+    assert (result["succeeded_ids"], result["instances"]["i-1"]["timed_out"]) == (["i-1"], False)
 
 
 def test_a_dry_run_of_the_api_changes_nothing() -> None:
@@ -209,11 +290,17 @@ def test_a_dry_run_of_the_api_changes_nothing() -> None:
 
 
 def test_a_late_script_is_left_or_stopped_as_asked() -> None:
-    for stop, failure, running in ((False, "lost", 1), (True, "stopped", 0)):
+    for stop, failure, running in ((False, "lost", 1), (True, "timeout", 0)):
         api = FakeApi.of(FakeClock(), "i-1", "i-2", seconds=lambda id_: 0 if id_ == "i-1" else 1e9)
         result = run(api, waiting=Waiting(timeout_s=20, stop_late=stop))
         assert result["succeeded_ids"] == ["i-1"]
-        assert result["instances"]["i-2"]["failure"] == failure
+        late = result["instances"]["i-2"]
+        assert (late["failure"], late["timed_out"], late["command_id"]) == (failure, True, "c-t-1")
+        assert late["error_info"].startswith("It had not ended when the wait of 20 s was over. ")
+        assert ("may still run. Look again" in late["error_info"]) is not stop
+        assert result["instances"]["i-1"]["timed_out"] is False
+        assert result["msg"].startswith("The wait was over before it had ended on 1 instance. The command failed on 1")
+        assert result["changed"]
         assert api.called("stop_invocation") == [["i-2"]] * stop
         assert len(api.unfinished) == running
 

@@ -26,6 +26,8 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     until,
 )
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(params=["dash", "bash", "busybox"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
@@ -302,7 +304,7 @@ def test_a_clock_that_is_a_little_behind_does_not_lengthen_the_time(host: HostUn
 
 
 def test_a_guard_that_comes_to_no_end_is_not_taken_for_a_no(host: HostUnderTest) -> None:
-    text = RUNNER.read_text(encoding="utf-8").replace("GUARD_TIMEOUT_S=60", "GUARD_TIMEOUT_S=1")
+    text = RUNNER.replace("GUARD_TIMEOUT_S=60", "GUARD_TIMEOUT_S=1")
     host.runner_text = text
     answer = host.continue_(step("one", unless="sleep 600"))
     assert answer.said == (1, "failed")

@@ -22,6 +22,8 @@ from ansible_collections.cloudops.alibaba.tests.unit.runner_model import MOST_RE
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = int(os.environ.get("INTERLEAVINGS", "0"))
 CALM_CONTINUES = 20
 

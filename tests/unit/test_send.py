@@ -20,6 +20,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     Lines,
     agent,
     api_error,
+    instance,
     task,
 )
 
@@ -58,14 +59,14 @@ def hosts(*ids: str, has: Sequence[str] = ()) -> Hosts:
     return api
 
 
-def send(api: FakeApi, file: File, *, dry: bool = False, timeout_s: int = 600) -> dict[str, Any]:
+def send(api: FakeApi, file: File, *, dry: bool = False, fail: bool = True, timeout_s: int = 600) -> dict[str, Any]:
     return send_file(
         lambda: api,
         file,
         list(api.instances),
         timeout_s=timeout_s,
         dry=dry,
-        fail=True,
+        fail=fail,
         clock=api.clock,
         progress=Lines(api.clock),
     )
@@ -139,6 +140,25 @@ def test_what_the_host_says_is_the_reason() -> None:
     result = send(api, SMALL)
     assert result["instances"]["i-1"]["error_info"] == "Its folder /etc is not there."
     assert result["msg"].startswith("Sending the file failed on 1 of 1 instances.")
+
+
+def test_no_sentence_is_about_a_script_that_the_user_has_not_written() -> None:
+    api = hosts("i-1", "i-2", "i-3")
+    api.instances["i-2"] = instance("i-2", os_type="windows")
+    ends = {"i-1": {"exit_code": 7}, "i-3": {"exit_code": None, "error_info": "odd"}}
+    api.run = lambda t, i, c: task(t, i, status="Failed", **ends[i])
+    for dry in (True, False):
+        with pytest.raises(
+            BadInput, match="i-2: ecs_send_file puts files on instances with linux, and the instance runs"
+        ):
+            send(api, SMALL, dry=dry)
+    assert api.sent == []
+    infos = {key: row["error_info"] for key, row in send(api, SMALL, fail=False)["instances"].items()}
+    assert infos == {
+        "i-1": "The file could not be put in its place: exit code 7, and not a word why.",
+        "i-2": "ecs_send_file puts files on instances with linux, and the instance runs windows.",
+        "i-3": "Failed: odd.",
+    }
 
 
 def test_a_host_that_says_nothing_has_not_done_it() -> None:

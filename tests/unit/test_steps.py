@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import Command
 from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.agent_version import agent_version
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier, read_runner
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import (
     check_token,
     check_unique,
@@ -167,7 +167,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     script = courier.script(policy, steps, method="exit_code", sent_at=100, not_after=200)
     assert courier.script(policy, steps, method="exit_code", sent_at=100, not_after=200) == script
     files = unpack(script)
-    assert files["runner.sh"] == (FILES / "runner.sh").read_bytes()
+    assert files["runner.sh"].decode() == read_runner(FILES)
     assert files["request"].decode().splitlines() == [
         "run_id=CHG-1",
         f"work={work_of(policy, steps, 'exit_code')}",

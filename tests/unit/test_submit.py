@@ -201,7 +201,13 @@ def test_the_limit_is_the_apis_to_the_byte() -> None:
 
 @pytest.mark.parametrize(
     ("given_ids", "words"),
-    [([], "empty"), (["i-1", "i-2", "i-1"], "more than once"), ([" i-1"], "not an instance id"), ([""], "not an")],
+    [
+        ([], "empty"),
+        (["i-1", "i-2", "i-1"], "more than once"),
+        ([" i-1"], "not an instance id"),
+        ([""], "not an"),
+        (["['i-1']"], "not an instance id"),
+    ],
 )
 def test_bad_lists_of_ids_are_refused(given_ids: list[str], words: str) -> None:
     with pytest.raises(BadInput) as caught:

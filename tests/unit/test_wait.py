@@ -147,6 +147,24 @@ def test_two_invocations_of_one_instance_are_not_waited_for_together() -> None:
         wait_for_invocations(api, invoke_ids, timeout_s=10, fail=True, clock=clock, progress=Lines(clock))
 
 
+@pytest.mark.parametrize(("stop", "failure", "changed"), [(True, "timeout", True), (False, "lost", False)])
+def test_what_is_late_is_told_and_stopping_it_is_a_change(stop: bool, failure: str, changed: bool) -> None:
+    clock = FakeClock()
+    api = FakeApi.of(clock, "i-1", "i-2", seconds=lambda id_: 0 if id_ == "i-1" else 1e9)
+    api.run_command(["i-1", "i-2"], content="x")
+    progress = Lines(clock)
+    result = wait_for_invocations(api, ["t-1"], timeout_s=10, fail=True, stop_late=stop, clock=clock, progress=progress)
+    assert (result["instances"]["i-2"]["failure"], result["changed"]) == (failure, changed)
+    assert result["msg"].startswith("The wait was over before it had ended on 1 instance.")
+    assert "The wait is over, and 1 of 2 instances not finished" in progress.lines
+
+
+def test_a_wait_of_less_than_nothing_is_refused_by_the_options_name() -> None:
+    clock = FakeClock()
+    with pytest.raises(BadInput, match="timeout is -1, and no wait takes less"):
+        wait_for_invocations(FakeApi.of(clock), ["t-1"], timeout_s=-1, fail=True, clock=clock, progress=Lines(clock))
+
+
 def test_the_first_line_says_how_many_how_long_and_which() -> None:
     clock = FakeClock()
     api = FakeApi.of(clock, "i-1", "i-2")
@@ -228,5 +246,6 @@ def test_lists_keep_the_order_and_the_sentence_names_three() -> None:
     assert summary["succeeded_ids"] == ["i-0"]
     sentence = failure_sentence(results, "The command")
     assert sentence
-    assert sentence.startswith("The command failed on 5 of 6 instances. i-5: The script ended with exit code 5.")
-    assert sentence.endswith("… and 2 more")
+    assert sentence.startswith("The command failed on 5 of 6 instances. i-5: The script ended with exit code 5; i-4: ")
+    assert sentence.endswith("i-3: The script ended with exit code 3; … and 2 more.")
+    assert ".;" not in sentence

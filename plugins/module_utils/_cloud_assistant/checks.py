@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from .._sdk import limits
 from .._sdk.command_shapes import Running
@@ -36,7 +36,7 @@ def check_content(content: str, parameters: Mapping[str, str], *, kept: bool = F
             f"The {what} too long: {size} bytes in Base64, and Cloud Assistant takes at most {most}"
             f"{' of a command that is kept' if kept else ''}. Shorten it, or send it with ecs_send_file and run that."
         )
-    defined = {name.lower() for name in _PLACEHOLDER.findall(content)} if enabled or parameters else set()
+    defined = defined_parameters(content) if enabled or parameters else []
     if len(defined) > limits.DEFINED_PARAMETERS:
         raise BadInput(
             f"The script has {len(defined)} parameters, and the API takes at most {limits.DEFINED_PARAMETERS}."
@@ -44,15 +44,36 @@ def check_content(content: str, parameters: Mapping[str, str], *, kept: bool = F
     check_parameters(parameters, defined)
 
 
-def check_parameters(parameters: Mapping[str, str], defined: set[str]) -> None:
+def defined_parameters(content: str) -> list[str]:
+    """The parameters that a script has. Those that are built in, such as ``{{ACS::InstanceId}}``, are none of them."""
+    return list({name.lower(): name for name in reversed(_PLACEHOLDER.findall(content))}.values())[::-1]
+
+
+def check_parameters(parameters: Mapping[str, str], defined: Iterable[str]) -> None:
     """The parameters that are passed are among those that the script has; their names do not mind upper case."""
+    known = {name.lower() for name in defined}
     if len(parameters) > limits.PARAMETERS:
         raise BadInput(f"There are {len(parameters)} parameters, and the API takes at most {limits.PARAMETERS}.")
     for name in parameters:
         if not 1 <= len(name.encode()) <= limits.PARAMETER_NAME_BYTES:
             raise BadInput(f"The parameter {name!r} has a name that is empty or longer than 64 bytes.")
-        if name.lower() not in defined:
+        if name.lower() not in known:
             raise BadInput(f"The script has no parameter {name}: write {{{{{name}}}}} where its value belongs.")
+
+
+def check_all_given(parameters: Mapping[str, str], defined: Iterable[str], optional: Collection[str] = ()) -> None:
+    """No parameter of the script is forgotten.
+
+    RunCommandRequest.Parameters: one that is not passed becomes an empty text, which turns ``rm -rf /srv/{{folder}}``
+    into something else. When as many are passed as a call takes, the others cannot be meant.
+    """
+    given = {name.lower() for name in (*parameters, *optional)}
+    missing = [name for name in defined if name.lower() not in given and not name.lower().startswith("acs::")]
+    if missing and len(parameters) < limits.PARAMETERS:
+        raise BadInput(
+            f"parameters lacks {', '.join(missing)}: the API would put nothing in the script in place of what is not "
+            "given. Give each a value, '' where it is to be empty."
+        )
 
 
 def check_running(running: Running, platform: str | None) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from .._instances.ids import check_id
 from .._sdk import limits
 from .._sdk.command_shapes import CommandRow, Running
 from .._sdk.errors import BadInput
-from .checks import check_content, check_lengths, check_parameters, check_running
+from .checks import check_all_given, check_content, check_lengths, check_parameters, check_running, defined_parameters
 from .scripts import with_guard, with_utf8_output
 
 # Which operating system a type of script is for, as DescribeInstances spells it.
@@ -68,6 +69,9 @@ class Startable(Protocol):
     def platform(self) -> str: ...
 
     @property
+    def purpose(self) -> str: ...
+
+    @property
     def ids_per_call(self) -> int: ...
 
     def check(self) -> None: ...
@@ -97,9 +101,21 @@ class Command(Running):
         """``linux`` or ``windows``."""
         return PLATFORMS[self.type]
 
+    @property
+    def purpose(self) -> str:
+        """How a sentence begins that ends with the platform."""
+        return "The script is for"
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the service puts parameters into the script."""
+        return self.enable_parameter or bool(self.parameters)
+
     def check(self) -> None:
-        """Raise :class:`BadInput` for what the API would refuse."""
+        """Raise :class:`BadInput` for what the API would refuse, and for parameters that are forgotten."""
         check_content(self.content, self.parameters, kept=self.keep, enabled=self.enable_parameter)
+        if self.has_parameters:
+            check_all_given(self.parameters, defined_parameters(self.content))
         check_running(self, self.platform)
         check_lengths(
             name=(self.name, limits.NAME_CHARACTERS),
@@ -115,7 +131,7 @@ class Command(Running):
             running=self,
             name=self.name,
             description=self.description,
-            enable_parameter=self.enable_parameter or bool(self.parameters),
+            enable_parameter=self.has_parameters,
             keep=self.keep,
         )
 
@@ -138,8 +154,14 @@ class SavedCommand(Running):
         """``linux`` or ``windows``."""
         return PLATFORMS.get(self.type, "linux")
 
+    @property
+    def purpose(self) -> str:
+        """How a sentence begins that ends with the platform."""
+        return "The saved command is for"
+
     def check(self) -> None:
         """Raise :class:`BadInput` for what the API would refuse, as far as that is known without asking it."""
+        check_id("command_id", self.command_id)
         check_running(self, None if not self.type else self.platform)
 
     def look_up(self, api: StartApi) -> SavedCommand:
@@ -152,7 +174,8 @@ class SavedCommand(Running):
             )
         found = replace(self, type=row.type, timeout_s=self.timeout_s or row.timeout_s or DEFAULT_TIMEOUT_S)
         found.check()
-        check_parameters(self.parameters, {name.lower() for name in row.parameter_names})
+        check_parameters(self.parameters, row.parameter_names)
+        check_all_given(self.parameters, row.parameter_names, row.optional_parameters)
         return found
 
     def start(self, api: StartApi, instance_ids: Sequence[str]) -> tuple[str, str]:

@@ -103,7 +103,7 @@ def classify(status: str, error_code: str, error_info: str, exit_code: int | Non
         state = status or "without a status"
         return Failure(
             "lost",
-            f"It was {state} when the wait ended, and may still run. Look again with ecs_wait_invocation.",
+            f"It is {state}, and may still run. Look again with ecs_wait_invocation.",
             error_code,
         )
     kind, what_to_do = _BY_CODE.get(error_code) or _BY_STATUS.get(status) or ("agent", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._instances.ids import check_id, check_instance_ids
 from .._instances.outcome import summarize
 from .._progress import Progress, count
 from .._sdk.errors import BadInput
@@ -59,6 +60,11 @@ def stop_invocation(
     progress: Progress,
 ) -> dict[str, Any]:
     """Stop an invocation where it still runs, and wait until the API says that it has ended there."""
+    check_id("invoke_id", invoke_id)
+    if instance_ids is not None:
+        check_instance_ids(list(instance_ids))
+    if timeout_s < 0:
+        raise BadInput(f"timeout is {timeout_s}, and no wait takes less than 0 seconds.")
     found = find_invocation(api, invoke_id)
     if found is None:
         raise BadInput(f"There is no invocation {invoke_id} in {api.region_id}. Check the id and the region.")

@@ -22,6 +22,9 @@ from .._sdk.errors import BadInput
 
 FOLDER = "/var/lib/cloudops.alibaba/incoming"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:|\\\\")
+# Linux's PATH_MAX without the null byte at its end.
+_PATH_BYTES = 4095
 _MODE = re.compile(r"[0-7]{3,4}")
 _STATE = re.compile(r"^cloudops\.alibaba file: (same|differs|changed)$", re.MULTILINE)
 _TROUBLE = re.compile(r"^cloudops\.alibaba trouble: (.*)$", re.MULTILINE)
@@ -135,6 +138,13 @@ class File:
 
     def check(self) -> None:
         """Raise :class:`BadInput` for what cannot be."""
+        if _WINDOWS_PATH.match(self.path):
+            raise BadInput(
+                f"dest is {self.path!r}, a path of Windows, and ecs_send_file puts files on instances with Linux only. "
+                "Let a PowerShell script of ecs_run_command write it."
+            )
+        if len(self.path.encode()) > _PATH_BYTES:
+            raise BadInput(f"dest has {len(self.path.encode())} bytes, and Linux takes at most {_PATH_BYTES}.")
         if not self.path.startswith("/") or self.path.endswith("/") or "\n" in self.path or "\0" in self.path:
             raise BadInput(f"dest must be the whole path of a file, such as /etc/motd, not {self.path!r}.")
         if len(self.content) > limits.FILE_BYTES:

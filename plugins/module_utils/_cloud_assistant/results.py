@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection.
-"""The result of a command on each instance, in the one shape that all modules return."""
+"""The result of a command on each instance, in the one shape that all modules return, and what follows from it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from .failures import POWER_ACTIONS, classify
 from .scripts import is_skipped
 
 Result = dict[str, Any]
+
+# With these a command has certainly not begun (DescribeInvocationResults, InvocationStatus).
+_NEVER_BEGAN = frozenset({"Aborted", "Invalid"})
 
 
 def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: str) -> Result:
@@ -37,18 +40,21 @@ def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: 
         "error_code": task.error_code or None,
         "error_info": failure.info if failure else None,
         "failure": failure.kind if failure else None,
+        "timed_out": False,
         "started_at": format_time(task.started),
         "finished_at": format_time(task.finished),
         "power_action": power_action,
     }
 
 
-def result_of_failure(failure: Failure, *, region_id: str, invoke_id: str | None = None) -> Result:
+def result_of_failure(
+    failure: Failure, *, region_id: str, invoke_id: str | None = None, command_id: str | None = None
+) -> Result:
     """An instance on which the command did not run, or from which nothing was heard."""
     return {
         "region_id": region_id,
         "invoke_id": invoke_id,
-        "command_id": None,
+        "command_id": command_id,
         "status": None,
         "ok": False,
         "skipped": False,
@@ -58,7 +64,30 @@ def result_of_failure(failure: Failure, *, region_id: str, invoke_id: str | None
         "error_code": failure.code or None,
         "error_info": failure.info,
         "failure": failure.kind,
+        "timed_out": False,
         "started_at": None,
         "finished_at": None,
         "power_action": "none",
     }
+
+
+def result_after_wait(result: Result, waited: str, complaint: str | None) -> Result:
+    """The result on an instance on which the command had not ended when a wait was over.
+
+    ``complaint`` is why it could not be stopped, None when nobody tried. A command that has ended by itself meanwhile
+    is not late.
+    """
+    if result["failure"] not in ("lost", "stopped"):
+        return result
+    info = f"It had not ended when the wait of {waited} was over. {result['error_info']}"
+    if complaint:
+        info += f" It could not be stopped. {complaint}"
+    kind = "timeout" if result["failure"] == "stopped" else "lost"
+    return result | {"failure": kind, "error_info": info, "timed_out": True}
+
+
+def may_have_run(result: Result) -> bool:
+    """Whether the command may have begun on the instance, or does so without anybody waiting for it."""
+    if result["failure"] in (None, "lost"):
+        return not result["skipped"]
+    return result["invoke_id"] is not None and result["status"] not in _NEVER_BEGAN

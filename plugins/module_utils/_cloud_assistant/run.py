@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._instances.failure import Failure
-from .._instances.ids import check_instance_ids
-from .._instances.outcome import failure_sentence, summarize
-from .._progress import Progress
+from .._instances.ids import check_id, check_instance_ids
+from .._instances.outcome import failure_sentence, refuse_mistakes, summarize
+from .._progress import Progress, count
 from .._sdk.errors import BadInput
 from .._sdk.limits import DELIVERY_S
 from .._waiting import Clock, Deadline
 from .checks import check_tags
 from .command import Command, SavedCommand
 from .fitness import find_unfit
-from .results import Result, result_of_failure
+from .results import Result, may_have_run, result_of_failure
 from .submit import CommandApi, Invocation, submit
 from .wait import find_invocation, wait_for
 
@@ -26,6 +26,8 @@ from .wait import find_invocation, wait_for
 _REPORT_S = 30
 # What happens some time, which is not waited for.
 _LATER = ("Period", "NextRebootOnly", "EveryReboot")
+# What comes of a command that is stopped.
+_STOPPED = ("Stopping", "Terminated", "Cancelled")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Waiting:
     def check(self) -> None:
         """Raise :class:`BadInput` for what is no time."""
         if self.timeout_s is not None and self.timeout_s < 0:
-            raise BadInput("The time to wait must not be negative.")
+            raise BadInput(f"wait_timeout is {self.timeout_s}, and no wait takes less than 0 seconds.")
 
 
 def run_command(
@@ -87,10 +89,12 @@ def run_command(
         command = command.look_up(api)
     instance_ids = target.find(api)
     if dry:
-        failures = find_unfit(api, instance_ids, command.platform)
+        failures = find_unfit(api, instance_ids, command.platform, command.purpose)
+        if fail:
+            refuse_mistakes(failures, len(instance_ids))
         invocations: list[Invocation] = []
     else:
-        submission = submit(api, command, instance_ids)
+        submission = submit(api, command, instance_ids, strict=fail)
         failures, invocations = submission.failures, submission.invocations
     results = {key: result_of_failure(failure, region_id=api.region_id) for key, failure in failures.items()}
     later = command.repeat_mode in _LATER or bool(command.frequency)
@@ -101,10 +105,9 @@ def run_command(
     for instance_id in instance_ids:
         results.setdefault(instance_id, _not_known(api, invocations, instance_id))
     rehearsed = command.repeat_mode == "DryRun"
-    ran = (key for key in instance_ids if key not in failures and not results[key]["skipped"])
     outcome = _outcome(results, instance_ids, fail=fail)
     return outcome | {
-        "changed": not rehearsed and any(ran),
+        "changed": not rehearsed and any(map(may_have_run, results.values())),
         "invocations": [
             {
                 "invoke_id": invocation.invoke_id,
@@ -127,8 +130,11 @@ def wait_for_invocations(
     stop_late: bool = False,
 ) -> dict[str, Any]:
     """Wait for invocations by their ids; with a time of 0, look once."""
+    if timeout_s < 0:
+        raise BadInput(f"timeout is {timeout_s}, and no wait takes less than 0 seconds.")
     invocations: list[Invocation] = []
     for invoke_id in dict.fromkeys(invoke_ids):
+        check_id("invoke_ids", invoke_id)
         found = find_invocation(api, invoke_id)
         if found is None:
             raise BadInput(
@@ -148,7 +154,8 @@ def wait_for_invocations(
     results = wait_for(
         invocations, deadline=Deadline(clock, timeout_s), clock=clock, progress=progress, stop_late=stop_late
     )
-    return _outcome(results, list(results), fail=fail) | {"changed": False}
+    stopped = stop_late and any(result["timed_out"] and result["status"] in _STOPPED for result in results.values())
+    return _outcome(results, list(results), fail=fail) | {"changed": stopped}
 
 
 def _refuse_overlap(others: Sequence[Invocation], invocation: Invocation) -> None:
@@ -165,6 +172,9 @@ def _refuse_overlap(others: Sequence[Invocation], invocation: Invocation) -> Non
 def _outcome(results: dict[str, Result], order: Sequence[str], *, fail: bool) -> dict[str, Any]:
     outcome = summarize(results, order)
     sentence = failure_sentence(outcome["instances"], "The command")
+    late = sum(result["timed_out"] for result in results.values())
+    if sentence and late:
+        sentence = f"The wait was over before it had ended on {count(late, 'instance')}. {sentence}"
     if sentence and fail:
         outcome |= {"failed": True, "msg": sentence}
     return outcome
@@ -172,10 +182,15 @@ def _outcome(results: dict[str, Result], order: Sequence[str], *, fail: bool) ->
 
 def _not_known(api: CommandApi, invocations: Sequence[Invocation], instance_id: str) -> Result:
     """An instance that nobody waited for."""
-    invoke_id = next((item.invoke_id for item in invocations if instance_id in item.instance_ids), None)
-    result = result_of_failure(Failure("lost", ""), region_id=api.region_id, invoke_id=invoke_id)
+    invocation = next((item for item in invocations if instance_id in item.instance_ids), None)
+    result = result_of_failure(
+        Failure("lost", ""),
+        region_id=api.region_id,
+        invoke_id=invocation.invoke_id if invocation else None,
+        command_id=invocation.command_id if invocation else None,
+    )
     return result | {
-        "status": "Pending" if invoke_id else None,
+        "status": "Pending" if invocation else None,
         "ok": None,
         "error_info": None,
         "failure": None,

@@ -31,6 +31,8 @@ _SIDE_BY_SIDE = 4
 # The agent's time for one part, and what is left of the whole for looking and for putting together.
 _PART_S = 60
 _MARGIN_S = 30
+# How a sentence begins that ends with the platform.
+_PURPOSE = "ecs_send_file puts files on instances with"
 
 
 class SendApi(CommandApi, Protocol):
@@ -47,6 +49,7 @@ class _Part:
     name: str
     content: bytes
     platform = "linux"
+    purpose = _PURPOSE
     ids_per_call = limits.SEND_FILE_IDS
 
     def check(self) -> None:
@@ -56,6 +59,12 @@ class _Part:
         """Send it."""
         sent = api.send_file(instance_ids, folder=self.folder, name=self.name, content=self.content, timeout_s=_PART_S)
         return sent, ""
+
+
+class _Script(Command):
+    """One of the scripts that put the file in its place."""
+
+    purpose = _PURPOSE
 
 
 def send_file(
@@ -76,11 +85,11 @@ def send_file(
         raise BadInput(f"timeout is {timeout_s} s, and the least is {limits.TIMEOUT_MINIMUM_S} s.")
     sending = _Sending(connect(), file, Deadline(clock, timeout_s), clock, progress)
     if dry:
-        results = sending.run(file.script_to_look(), instance_ids)
+        results = sending.run(file.script_to_look(), instance_ids, strict=fail)
     elif _fits(file.script_with_payload()):
-        results = sending.run(file.script_with_payload(), instance_ids)
+        results = sending.run(file.script_with_payload(), instance_ids, strict=fail)
     else:
-        results = sending.in_parts(instance_ids)
+        results = sending.in_parts(instance_ids, strict=fail)
     shaped = {key: _shape(result) for key, result in results.items()}
     outcome = summarize(shaped, instance_ids)
     sentence = failure_sentence(outcome["instances"], "Sending the file")
@@ -98,19 +107,26 @@ class _Sending:
         self._clock = clock
         self._progress = progress
 
-    def run(self, script: str, instance_ids: Sequence[str]) -> dict[str, Result]:
+    def run(self, script: str, instance_ids: Sequence[str], *, strict: bool = False) -> dict[str, Result]:
         """Run one of the file's scripts, which say more about themselves than exit codes do."""
         left_s = max(int(self._deadline.left_s), limits.TIMEOUT_MINIMUM_S)
-        submission = submit(self._api, Command(script, timeout_s=left_s, name="cloudops-send-file"), instance_ids)
+        command = _Script(script, timeout_s=left_s, name="cloudops-send-file")
+        submission = submit(self._api, command, instance_ids, strict=strict)
         results = self._failed(submission.failures)
         deadline = Deadline(self._clock, left_s + limits.DELIVERY_S + _MARGIN_S)
-        results |= wait_for(submission.invocations, deadline=deadline, clock=self._clock, progress=self._progress)
+        results |= wait_for(
+            submission.invocations,
+            deadline=deadline,
+            clock=self._clock,
+            progress=self._progress,
+            bound=f"what timeout leaves and {limits.DELIVERY_S + _MARGIN_S} s for the way",
+        )
         return {key: _in_its_own_words(result) for key, result in results.items()}
 
-    def in_parts(self, instance_ids: Sequence[str]) -> dict[str, Result]:
+    def in_parts(self, instance_ids: Sequence[str], *, strict: bool) -> dict[str, Result]:
         """Look where the file is missing, send its parts there, and have them put together."""
         stage = f"{FOLDER}/{uuid.uuid4().hex}"
-        results = self.run(self._file.script_to_prepare(stage), instance_ids)
+        results = self.run(self._file.script_to_prepare(stage), instance_ids, strict=strict)
         missing = [key for key, result in results.items() if result["ok"] and read_state(result["output"]) == "differs"]
         if not missing:
             return results
@@ -182,8 +198,11 @@ def _in_its_own_words(result: Result) -> Result:
     trouble = read_trouble(result["output"])
     if trouble and result["failure"] == "script":
         return result | {"error_info": trouble, "failure": "input"}
+    if result["failure"] == "script" and result["exit_code"] is not None:
+        told = f"The file could not be put in its place: exit code {result['exit_code']}, and not a word why."
+        return result | {"error_info": told}
     if result["ok"] and read_state(result["output"]) is None:
-        lost = Failure("agent", "The script did not say what became of the file. See the agent's log on the instance.")
+        lost = Failure("agent", "The instance did not say what became of the file. See its agent's log.")
         return result | fate(lost)
     return result
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from .._instances.describe import chunks
 from .._instances.failure import Failure, blames_instances, failure_of
+from .._instances.outcome import refuse_mistakes
 from .._sdk.errors import ApiError, CloudError
 from .._sdk.shapes import InvocationRow, TaskRow
 from .command import Startable, StartApi
@@ -70,10 +71,15 @@ class Submission:
         self.failures |= other.failures
 
 
-def submit(api: CommandApi, command: Startable, instance_ids: Sequence[str]) -> Submission:
-    """Run a command on every fit instance. Raises what looking at the instances raises, and nothing after that."""
+def submit(api: CommandApi, command: Startable, instance_ids: Sequence[str], *, strict: bool = False) -> Submission:
+    """Run a command on every fit instance. Raises what looking at the instances raises, and nothing after that.
+
+    With ``strict`` it runs on none when there are instances that cannot be meant.
+    """
     command.check()
-    submission = Submission(failures=find_unfit(api, instance_ids, command.platform))
+    submission = Submission(failures=find_unfit(api, instance_ids, command.platform, command.purpose))
+    if strict:
+        refuse_mistakes(submission.failures, len(instance_ids))
     fit = [instance_id for instance_id in instance_ids if instance_id not in submission.failures]
     pieces = list(chunks(fit, command.ids_per_call))
     with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
@@ -96,7 +102,7 @@ def _without_culprits(api: CommandApi, command: Startable, piece: Sequence[str],
     if len(piece) == 1:
         return Submission(failures={piece[0]: Failure("instance", str(error), error.code)})
     try:
-        submission = Submission(failures=find_unfit(api, piece, command.platform))
+        submission = Submission(failures=find_unfit(api, piece, command.platform, command.purpose))
     except CloudError:
         # Not even looking works now: what is known is that the call was rejected.
         return Submission(failures=dict.fromkeys(piece, Failure("instance", str(error), error.code)))

@@ -16,7 +16,7 @@ from .._sdk.shapes import InvocationRow, TaskRow
 from .._waiting import Clock, Deadline, wait_until
 from .command import PLATFORMS
 from .failures import FINAL_STATUSES
-from .results import Result, result_of_failure, result_of_task
+from .results import Result, result_after_wait, result_of_failure, result_of_task
 from .stop import stop_tasks
 from .submit import CommandApi, Invocation
 
@@ -41,28 +41,30 @@ def wait_for(
     clock: Clock,
     progress: Progress,
     stop_late: bool = False,
+    bound: str = "",
 ) -> dict[str, Result]:
     """Wait until every instance of the invocations is finished or the deadline passes; the result of each.
 
-    What is not finished then, or what the API refuses to tell, is ``lost``: it may still run, unless ``stop_late`` has
-    it stopped.
+    What is not finished then, or what the API refuses to tell, is ``lost``: it may still run. With ``stop_late`` it is
+    stopped, and then ``timeout``. ``bound`` says in the line about the wait what its limit comes from.
     """
     if not invocations:
         return {}
     watch = _Watch(invocations, progress)
     with progress.when_interrupted(_what_goes_on(invocations)):
         longest = duration(deadline.left_s)
-        progress.say(f"Waiting for {count(watch.total, 'instance')}, at most {longest}: {_name(invocations)}")
+        limit = f"{longest} ({bound})" if bound else longest
+        progress.say(f"Waiting for {count(watch.total, 'instance')}, at most {limit}: {_name(invocations)}")
         watch.until(deadline, clock)
+        late = watch.late
         complaints: dict[str, str] = {}
-        if stop_late and watch.open:
+        if late:
+            progress.say(f"The wait is over, and {len(late)} of {count(watch.total, 'instance')} not finished")
+        if late and stop_late:
             complaints = watch.stop()
             watch.until(Deadline(clock, _STOPPING_S), clock)
         results = watch.results()
-    for instance_id, complaint in complaints.items():
-        if results[instance_id]["failure"] == "lost":
-            results[instance_id]["error_info"] += f" It could not be stopped. {complaint}"
-    return results
+    return results | {key: result_after_wait(results[key], longest, complaints.get(key)) for key in late}
 
 
 def poll_pauses(clock: Clock, polls: Callable[[], int]) -> Iterator[float]:
@@ -88,14 +90,22 @@ class _Watch:
         pauses = poll_pauses(clock, lambda: len(self.open))
         wait_until(self._take, lambda still_open: not still_open, deadline=deadline, clock=clock, pauses=pauses)
 
+    @property
+    def late(self) -> list[str]:
+        """The instances on which it has not ended."""
+        return [key for invocation in self.open for key in self._late_in(invocation)]
+
     def stop(self) -> dict[str, str]:
         """Stop what is open; why not, by instance id, where that was refused."""
         complaints: dict[str, str] = {}
         for invocation in self.open:
-            late = [key for key in invocation.instance_ids if not is_final(self._tasks.get(key))]
+            late = self._late_in(invocation)
             self._progress.say(f"Stopping invocation {invocation.invoke_id} on {count(len(late), 'instance')}")
             complaints |= stop_tasks(invocation.api, invocation.invoke_id, late)
         return complaints
+
+    def _late_in(self, invocation: Invocation) -> list[str]:
+        return [key for key in invocation.instance_ids if not is_final(self._tasks.get(key))]
 
     def results(self) -> dict[str, Result]:
         """The results of all, as they stand where they are not final."""
@@ -160,7 +170,10 @@ def read_results(invocation: Invocation) -> dict[str, Result]:
         )
         if instance_id in rows
         else result_of_failure(
-            Failure("lost", missing), region_id=invocation.api.region_id, invoke_id=invocation.invoke_id
+            Failure("lost", missing),
+            region_id=invocation.api.region_id,
+            invoke_id=invocation.invoke_id,
+            command_id=invocation.command_id,
         )
         for instance_id in invocation.instance_ids
     }

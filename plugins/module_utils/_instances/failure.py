@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .._sdk.errors import ApiError, CloudError, NoAnswer
@@ -27,12 +28,14 @@ class Failure:
     """Why an instance failed.
 
     ``kind`` is one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost; ``info`` is a
-    sentence for the user; ``code`` is the API's error code where there is one.
+    sentence for the user; ``code`` is the API's error code where there is one. ``mistaken`` says that the instance
+    cannot be meant, however long one waits: the region has none of its id, or it is of another platform.
     """
 
     kind: str
     info: str
     code: str = ""
+    mistaken: bool = False
 
 
 def failure_of(error: CloudError, *, refused: str = "input") -> Failure:
@@ -57,4 +60,10 @@ def blames_instances(error: CloudError) -> bool:
 
 def no_such_instance(region_id: str) -> Failure:
     """An id that the region does not have."""
-    return Failure("instance", f"There is no such instance in {region_id}. Check the instance id and the region.")
+    info = f"There is no such instance in {region_id}. Check the instance id and the region."
+    return Failure("instance", info, mistaken=True)
+
+
+def unknown(found: Collection[str], instance_ids: Iterable[str], region_id: str) -> dict[str, Failure]:
+    """The ids that the region does not have."""
+    return {instance_id: no_such_instance(region_id) for instance_id in instance_ids if instance_id not in found}

@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from .._sdk.errors import BadInput
 
 # DescribeManagedInstancesRequest: ids of managed instances begin like this, and those of ECS instances do not.
 _MANAGED = "mi-"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_id(option: str, value: str) -> None:
+    """Raise :class:`BadInput` for what is not one id. Ansible makes a text of a list, too."""
+    if not _ID.fullmatch(value):
+        raise BadInput(f"{option} is {value!r}, which is not an id. Where there are several, give one at a time.")
 
 
 def check_instance_ids(instance_ids: list[str]) -> list[str]:
@@ -17,7 +25,7 @@ def check_instance_ids(instance_ids: list[str]) -> list[str]:
     if not instance_ids:
         raise BadInput("instance_ids is empty: nothing to do.")
     for instance_id, times in Counter(instance_ids).items():
-        if not instance_id or instance_id != instance_id.strip():
+        if not _ID.fullmatch(instance_id):
             raise BadInput(f"{instance_id!r} in instance_ids is not an instance id.")
         if times > 1:
             raise BadInput(f"{instance_id} is in instance_ids more than once.")

@@ -7,7 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._sdk.errors import BadInput
 from .failure import Failure
+
+# How many instances a sentence names.
+_NAMED = 3
 
 
 def fate(failure: Failure | None) -> dict[str, Any]:
@@ -35,9 +39,27 @@ def summarize(results: Mapping[str, dict[str, Any]], order: Iterable[str]) -> di
 
 def failure_sentence(results: Mapping[str, dict[str, Any]], what: str) -> str | None:
     """One sentence for a task that failed on some instances; None when it failed on none."""
-    failed = {instance_id: result for instance_id, result in results.items() if result["ok"] is False}
+    failed = {instance_id: result["error_info"] for instance_id, result in results.items() if result["ok"] is False}
     if not failed:
         return None
-    shown = "; ".join(f"{instance_id}: {result['error_info']}" for instance_id, result in list(failed.items())[:3])
-    more = f" … and {len(failed) - 3} more" if len(failed) > 3 else ""
-    return f"{what} failed on {len(failed)} of {len(results)} instances. {shown}{more}"
+    return f"{what} failed on {len(failed)} of {len(results)} instances. {_listed(failed)}"
+
+
+def refuse_mistakes(failures: Mapping[str, Failure], total: int) -> None:
+    """Raise :class:`BadInput` when instances were named that cannot be meant.
+
+    For who wants a task to fail with its instances it fails before anything is done, rather than in the middle.
+    """
+    mistakes = {instance_id: failure.info for instance_id, failure in failures.items() if failure.mistaken}
+    if mistakes:
+        raise BadInput(
+            f"Nothing was done, because {len(mistakes)} of {total} instances cannot be meant. {_listed(mistakes)} "
+            "Leave them out, or go on without them with fail_on_instance_failure: false."
+        )
+
+
+def _listed(infos: Mapping[str, str]) -> str:
+    """The first instances, each with what there is to say of it, as one sentence."""
+    shown = [f"{instance_id}: {info.rstrip('.')}" for instance_id, info in list(infos.items())[:_NAMED]]
+    more = [f"… and {len(infos) - _NAMED} more"] if len(infos) > _NAMED else []
+    return "; ".join([*shown, *more]) + "."

@@ -15,6 +15,13 @@ from .._sdk.errors import BadInput
 from .steps import Policy, Step, work_of
 
 _PLACEHOLDER = "@PAYLOAD@"
+# The step runner's files, in the order in which they are joined into one script.
+_RUNNER = ("runner", "keeper", "restart", "session", "os_updates", "records", "start")
+
+
+def read_runner(folder: Path) -> str:
+    """The step runner in one piece, from its files below the role's folder ``files``; OSError when one is missing."""
+    return "\n".join((folder / "runner" / f"{part}.sh").read_text(encoding="utf-8") for part in _RUNNER)
 
 
 class Courier:
@@ -24,7 +31,7 @@ class Courier:
         folder = Path(runner_dir)
         try:
             self._deliver = (folder / "deliver.sh").read_text(encoding="utf-8")
-            self._runner = (folder / "runner.sh").read_bytes()
+            self._runner = read_runner(folder)
         except OSError as error:
             raise BadInput(f"runner_dir: cannot read the step runner in {folder}: {error.strerror}.") from error
 
@@ -41,7 +48,7 @@ class Courier:
             "not_after": not_after,
             "steps": len(steps),
         }
-        files = {"runner.sh": self._runner, "request": _lines(request)}
+        files = {"runner.sh": self._runner.encode(), "request": _lines(request)}
         for number, step in enumerate(steps, start=1):
             files |= _step_files(f"steps/{number:02d}", step)
         text = base64.encodebytes(_tar(files)).decode().strip()

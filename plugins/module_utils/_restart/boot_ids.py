@@ -13,12 +13,14 @@ from .._cloud_assistant.command import Command
 from .._cloud_assistant.submit import CommandApi, Submission, submit
 from .._cloud_assistant.wait import wait_for
 from .._instances.failure import Failure
-from .._progress import Progress
+from .._progress import Progress, duration
 from .._sdk.limits import DELIVERY_S
 from .._waiting import Clock, Deadline
 from .receipts import BOOT_ID, BOOT_TIME
 
 _TIMEOUT_S = 60
+# How long asking may take, which no option changes.
+PROBE_S = _TIMEOUT_S + DELIVERY_S
 # Inside an OS container the boot id is the host's, unless it is mounted over.
 _SHELL = """\
 #!/bin/sh
@@ -61,11 +63,18 @@ def probe_boot_ids(
         command = Command(content=content, type=kind, timeout_s=_TIMEOUT_S, name="cloudops-boot-id")
         if ids:
             submission.add(submit(api, command, ids))
-    deadline = Deadline(clock, _TIMEOUT_S + DELIVERY_S)
-    results = wait_for(submission.invocations, deadline=deadline, clock=clock, progress=progress)
+    results = wait_for(
+        submission.invocations,
+        deadline=Deadline(clock, PROBE_S),
+        clock=clock,
+        progress=progress,
+        bound="to tell their boot ids; a limit of its own, beside timeout",
+    )
     probes = {instance_id: Probe(None, failure) for instance_id, failure in submission.failures.items()}
     for instance_id, result in results.items():
-        probes[instance_id] = read_probe(nonce, result["output"], result["error_info"])
+        late = f"The instance did not tell its boot id within {duration(PROBE_S)}, a limit that no option changes."
+        info = late if result["timed_out"] else result["error_info"]
+        probes[instance_id] = read_probe(nonce, result["output"], info)
     return probes
 
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from .._cloud_assistant.submit import CommandApi
 from .._instances.describe import glance, look, look_at_instances
-from .._instances.failure import Failure, failure_of
-from .._instances.outcome import fate
+from .._instances.failure import Failure, failure_of, unknown
+from .._instances.outcome import fate, refuse_mistakes
 from .._instances.power import PowerApi, reboot
 from .._instances.pursue import is_refused
 from .._progress import Progress, count, duration
@@ -20,7 +20,7 @@ from .._sdk.shapes import InstanceRow, format_time
 from .._waiting import Clock, Deadline
 from .boot_ids import Probe, probe_boot_ids
 from .coming_back import wait_until_back
-from .receipts import Receipt, is_new_boot, judge
+from .receipts import Receipt, is_new_boot, judge, not_asked
 
 
 class RebootApi(CommandApi, PowerApi, Protocol):
@@ -53,6 +53,7 @@ def reboot_and_prove(
     instance_ids: Sequence[str],
     *,
     force: bool,
+    strict: bool = False,
     timeout_s: float,
     clock: Clock,
     progress: Progress,
@@ -60,10 +61,13 @@ def reboot_and_prove(
     """Restart each instance once; the result of each, with its receipt. Raises only before anything is restarted.
 
     An instance whose boot id cannot be read first is not restarted: nothing could be proven then. ``force`` lifts
-    that, because a forced restart is for instances that do not answer any more.
+    that, because a forced restart is for instances that do not answer any more. ``strict`` refuses all when there is
+    an id among them that the region does not have.
     """
     with progress.when_interrupted("Interrupted. No instance was restarted yet."):
         rows = look_at_instances(api, instance_ids)
+        if strict:
+            refuse_mistakes(unknown(rows, instance_ids, api.region_id), len(instance_ids))
         platforms = {instance_id: platform_of(rows.get(instance_id)) for instance_id in instance_ids}
         before = probe_boot_ids(api, platforms, clock=clock, progress=progress)
         ready = [instance_id for instance_id in instance_ids if force or before[instance_id].boot_id]
@@ -77,14 +81,17 @@ def reboot_and_prove(
         after = _prove(api, sides, since, timeout_s=timeout_s, clock=clock, progress=progress)
     results = {}
     for instance_id in instance_ids:
-        answer = after.get(instance_id)
-        receipt = judge(
-            method="api" if instance_id in asked else "none",
-            before=before[instance_id].boot_id,
-            after=answer.probe.boot_id if answer else None,
-            requested_at=requested_at if instance_id in asked else None,
-            proven_at=format_time(answer.heard) if answer else None,
-        )
+        if instance_id in asked:
+            answer = after[instance_id]
+            receipt = judge(
+                method="api",
+                before=before[instance_id].boot_id,
+                after=answer.probe.boot_id,
+                requested_at=requested_at,
+                proven_at=format_time(answer.heard),
+            )
+        else:
+            receipt = not_asked(before[instance_id].boot_id, _why_not(answers.get(instance_id)))
         failure = _failure(receipt, before[instance_id], answers.get(instance_id), timeout_s)
         results[instance_id] = result_of_receipt(api.region_id, receipt, failure)
     return results
@@ -93,6 +100,15 @@ def reboot_and_prove(
 def result_of_receipt(region_id: str, receipt: Receipt, failure: Failure | None) -> dict[str, Any]:
     """The result for one instance."""
     return {"region_id": region_id, **fate(failure), "receipt": receipt.as_dict()}
+
+
+def _why_not(answer: Failure | None) -> str:
+    """The evidence that an instance was not restarted."""
+    if answer is None:
+        return "RebootInstances was not sent, because its boot id could not be read first"
+    if answer.code:
+        return f"RebootInstances was refused with the code {answer.code}"
+    return "RebootInstances was not sent"
 
 
 def _what_goes_on(region_id: str, instance_ids: Sequence[str]) -> str:
@@ -121,7 +137,7 @@ def _prove(
     waiting = {instance_id: since[instance_id] for instance_id in sides}
     deadline = Deadline(clock, timeout_s)
     if waiting:
-        progress.say(f"Restarting {count(len(waiting), 'instance')}, at most {duration(timeout_s)}")
+        progress.say(f"Restarting {count(len(waiting), 'instance')}, at most {_limit(timeout_s)}")
     while waiting:
         back = wait_until_back(api, waiting, deadline=deadline, clock=clock, progress=progress)
         # At the end everyone is asked once more: silence is one thing, the old boot id another.
@@ -159,10 +175,15 @@ def _failure(receipt: Receipt, before: Probe, answer: Failure | None, timeout_s:
         return Failure(reason.kind, f"The instance was not restarted. {reason.info}".strip(), reason.code)
     lost = f" {answer.info}" if answer else ""
     if receipt.verdict == "not_restarted":
-        return Failure("instance", f"The instance still has its old boot id after {duration(timeout_s)}.{lost}", code)
+        return Failure("instance", f"The instance still has its old boot id after {_limit(timeout_s)}.{lost}", code)
     return Failure(
         "lost",
         f"It is unknown whether the instance restarted.{lost} It has shown no new boot id within "
-        f"{duration(timeout_s)}; look at it before you restart it again.",
+        f"{_limit(timeout_s)}; look at it before you restart it again.",
         code,
     )
+
+
+def _limit(timeout_s: float) -> str:
+    """A time with the option that it comes from."""
+    return f"{duration(timeout_s)} (timeout)"

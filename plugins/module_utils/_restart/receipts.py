@@ -87,6 +87,19 @@ def judge(
     )
 
 
+def not_asked(before: str | None, reason: str) -> Receipt:
+    """The receipt where a restart was certainly not asked for, or was refused: then there was none of ours."""
+    return Receipt(
+        verdict="not_restarted",
+        method="none",
+        boot_id_before=_seen(before),
+        boot_id_after=None,
+        requested_at=None,
+        proven_at=None,
+        evidence=(reason,),
+    )
+
+
 def _seen(boot_id: str | None) -> str | None:
     """What does not look like a boot id or a boot time counts as not seen."""
     return boot_id if boot_id and (BOOT_ID.fullmatch(boot_id) or BOOT_TIME.fullmatch(boot_id)) else None

@@ -9,13 +9,14 @@ from typing import Any
 
 from .._cloud_assistant.fitness import unfitness
 from .._instances.describe import look
+from .._instances.failure import unknown
 from .._instances.ids import check_ecs_ids
-from .._instances.outcome import failure_sentence, summarize
+from .._instances.outcome import failure_sentence, refuse_mistakes, summarize
 from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._waiting import Clock
 from .reboot import RebootApi, platform_of, reboot_and_prove, result_of_receipt
-from .receipts import judge
+from .receipts import not_asked
 
 
 def reboot_instances(
@@ -36,16 +37,21 @@ def reboot_instances(
     api = connect()
     if dry:
         seen = look(api, instance_ids)
+        if fail:
+            there = {key for key, one in seen.items() if one.instance}
+            refuse_mistakes(unknown(there, instance_ids, api.region_id), len(instance_ids))
         found = {key: unfitness(one, platform_of(one.instance), api.region_id) for key, one in seen.items()}
         # A forced restart is for instances that do not answer, too.
         unfit = {key: failure for key, failure in found.items() if failure and not (force and failure.kind == "agent")}
-        untouched = judge(method="none", before=None, after=None, requested_at=None, proven_at=None)
+        untouched = not_asked(None, "RebootInstances is not sent in check mode")
         results = {key: result_of_receipt(api.region_id, untouched, unfit.get(key)) for key in instance_ids}
         for key in results.keys() - unfit.keys():
             results[key]["ok"] = None
         changed = len(unfit) < len(instance_ids)
     else:
-        results = reboot_and_prove(api, instance_ids, force=force, timeout_s=timeout_s, clock=clock, progress=progress)
+        results = reboot_and_prove(
+            api, instance_ids, force=force, strict=fail, timeout_s=timeout_s, clock=clock, progress=progress
+        )
         changed = any(result["receipt"]["method"] != "none" for result in results.values())
     outcome = summarize(results, instance_ids) | {"changed": changed}
     sentence = failure_sentence(results, "The restart")

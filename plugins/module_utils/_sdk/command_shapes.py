@@ -70,6 +70,8 @@ class CommandRow:
     resource_group_id: str
     created: float | None
     invoke_times: int
+    optional_parameters: tuple[str, ...] = ()
+    """Those that have a value when none is passed, or need none."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> CommandRow:
@@ -88,6 +90,11 @@ class CommandRow:
             resource_group_id=row.get("ResourceGroupId") or "",
             created=parse_time(row.get("CreationTime")),
             invoke_times=int(row.get("InvokeTimes") or 0),
+            optional_parameters=tuple(
+                definition["ParameterName"]
+                for definition in (row.get("ParameterDefinitions") or {}).get("ParameterDefinition") or ()
+                if definition.get("DefaultValue") is not None or definition.get("Required") is False
+            ),
         )
 
 
