@@ -38,7 +38,9 @@ def test_the_blocks_run(cloud: Cloud, tmp_path: Path, document: str) -> None:
     """In a copy of the repository, one after the other, with the variables of the simulator."""
     clone = tmp_path / "clone"
     shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info"))
+    # What `make venv` leaves.
     (clone / ".venv").symlink_to(BIN.parent)
+    (clone / ".ansible").symlink_to(ROOT / ".ansible")
     for file in FILES[document]:
         (clone / file.words).write_text(file.text, encoding="utf-8")
     environment = cloud.environment | {

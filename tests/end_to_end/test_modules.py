@@ -15,6 +15,7 @@ REBOOT = "cloudops.alibaba.ecs_reboot"
 STATE = "cloudops.alibaba.ecs_instance_state"
 AGENT = "cloudops.alibaba.ecs_cloud_assistant"
 SEND = "cloudops.alibaba.ecs_send_file"
+COMMAND = "cloudops.alibaba.ecs_command"
 STOP = "cloudops.alibaba.ecs_stop_invocation"
 INFO = "cloudops.alibaba.ecs_instance_info"
 
@@ -154,6 +155,8 @@ def test_options_that_are_not_what_they_are_called_are_named(cloud: Cloud) -> No
         ({STOP: {"invoke_id": "t-1", "timeout": -1}}, "timeout is -1, and no wait takes less than 0 seconds."),
         ({WAIT: {"invoke_ids": [["t-1"]]}}, "invoke_ids is \"['t-1']\", which is not an id."),
         ({WAIT: {"invoke_ids": ["t-1"], "timeout": -1}}, "timeout is -1, and no wait takes less than 0 seconds."),
+        ({COMMAND: {"command_id": ["c-1"], "state": "absent"}}, "command_id is \"['c-1']\", which is not an id."),
+        ({INFO: {"connect_timeout": -1}}, "connect_timeout is -1, and the least is 1 second."),
         ({RUN: one | {"command_id": ["c-1"]}}, "command_id is \"['c-1']\", which is not an id."),
         ({RUN: one | {"content": "true", "wait_timeout": -1}}, "wait_timeout is -1, and no wait takes less than 0"),
         ({RUN: one | {"content": who, "enable_parameter": True}}, "parameters lacks who: the API would put nothing"),

@@ -65,6 +65,9 @@ def test_the_address_is_what_a_client_sends_to(endpoint: str | None, address: st
 def test_a_region_is_needed() -> None:
     with pytest.raises(BadInput, match="ALIBABA_CLOUD_REGION_ID"):
         Connection.from_options({"region_id": None})
+    for option in ("connect_timeout", "read_timeout"):
+        with pytest.raises(BadInput, match=f"{option} is -1, and the least is 1 second."):
+            Connection.from_options({"region_id": "cn-hangzhou", option: -1})
 
 
 def test_without_credentials_the_places_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_bad_input_is_refused_before_anything_is_asked(more: dict[str, Any], wor
     assert api.calls == []
 
 
+@pytest.mark.parametrize("option", ["invoke_ids", "instance_id", "command_id"])
+def test_what_is_not_an_id_is_not_looked_for(option: str) -> None:
+    api = FakeApi.of(FakeClock(), "i-1")
+    value: Any = ["['t-1']"] if option == "invoke_ids" else "['t-1']"
+    with pytest.raises(BadInput, match=f"{option} is .* which is not an id"):
+        invocation_info(api, **{option: value})
+    assert api.calls == []
+
+
 def test_info_shows_outputs_only_when_asked() -> None:
     api = FakeApi.of(FakeClock(), "i-1", run=lambda t, i, c: task(t, i, output=b"hello"))
     invoke_id = api.run_command(["i-1"], content="echo")[0]

@@ -272,6 +272,23 @@ def test_a_lost_answer_counts_as_a_change_and_a_refusal_does_not() -> None:
         assert run(api)["changed"] is changed
 
 
+def test_what_was_stopped_before_it_began_may_run_all_the_same() -> None:
+    api = FakeApi.of(FakeClock(), "i-1", seconds=lambda id_: 1e9)
+
+    def cancel() -> None:
+        api.unfinished.clear()
+        api.rows["t-1"]["i-1"] = task("t-1", "i-1", status="Cancelled", exit_code=None)
+
+    api.refuse_stop = cancel
+    result = run(api, waiting=Waiting(timeout_s=20, stop_late=True))
+    row = result["instances"]["i-1"]
+    assert (row["failure"], result["changed"]) == ("timeout", True)
+    assert row["error_info"] == (
+        "It had not ended when the wait of 20 s was over, and then it was stopped. It had not begun there; an agent "
+        "that had it queued may run it all the same."
+    )
+
+
 def test_a_script_that_ends_while_it_is_stopped_is_not_late() -> None:
     clock = FakeClock()
     api = FakeApi.of(clock, "i-1", seconds=lambda id_: 1e9)
@@ -296,13 +313,16 @@ def test_a_late_script_is_left_or_stopped_as_asked() -> None:
         assert result["succeeded_ids"] == ["i-1"]
         late = result["instances"]["i-2"]
         assert (late["failure"], late["timed_out"], late["command_id"]) == (failure, True, "c-t-1")
-        assert late["error_info"].startswith("It had not ended when the wait of 20 s was over. ")
+        assert late["error_info"].startswith("It had not ended when the wait of 20 s was over")
+        assert late["error_info"].endswith(", and then it was stopped. What it had started may still run.") is stop
         assert ("may still run. Look again" in late["error_info"]) is not stop
         assert result["instances"]["i-1"]["timed_out"] is False
         assert result["msg"].startswith("The wait was over before it had ended on 1 instance. The command failed on 1")
+        tolerant = run(api, waiting=Waiting(timeout_s=20, stop_late=stop), fail=False)
+        assert (tolerant["failed"], tolerant["msg"]) == (False, result["msg"])
         assert result["changed"]
-        assert api.called("stop_invocation") == [["i-2"]] * stop
-        assert len(api.unfinished) == running
+        assert api.called("stop_invocation") == [["i-2"]] * stop * 2
+        assert len(api.unfinished) == running * 2
 
 
 def test_a_stop_that_is_refused_is_said() -> None:

@@ -88,6 +88,18 @@ def test_a_name_can_be_changed_by_id() -> None:
         save(api, command_id="c-2")
 
 
+def test_what_is_not_an_id_is_neither_saved_nor_deleted_nor_looked_for() -> None:
+    api = cloud("c-1")
+    several = "['c-1']"
+    with pytest.raises(BadInput, match=r"command_id is .* which is not an id"):
+        save(api, command_id=several)
+    with pytest.raises(BadInput, match=r"command_id is .* which is not an id"):
+        remove_command(lambda: api, command_id=several, name=None, dry=False)
+    with pytest.raises(BadInput, match=r"command_ids is .* which is not an id"):
+        command_info(api, command_ids=[several], name=None, script_type=None, tags={}, content=False)
+    assert api.calls == []
+
+
 def test_a_name_is_a_name_and_not_a_pattern() -> None:
     api = cloud("c-1", "c-2")
     assert remove_command(lambda: api, command_id=None, name="c-*", dry=False)["changed"] is False

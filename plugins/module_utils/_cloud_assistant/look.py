@@ -31,6 +31,11 @@ def invocation_info(
     output: bool = False,
 ) -> dict[str, Any]:
     """The invocations that match, by id; the newest first."""
+    for one in invoke_ids or []:
+        check_id("invoke_ids", one)
+    for option, value in (("instance_id", instance_id), ("command_id", command_id)):
+        if value:
+            check_id(option, value)
     rows: list[InvocationRow] = []
     for invoke_id in [None] if invoke_ids is None else list(dict.fromkeys(invoke_ids)):
         rows += api.describe_invocations(

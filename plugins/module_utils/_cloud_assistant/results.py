@@ -15,6 +15,8 @@ Result = dict[str, Any]
 
 # With these a command has certainly not begun (DescribeInvocationResults, InvocationStatus).
 _NEVER_BEGAN = frozenset({"Aborted", "Invalid"})
+# Where a command was stopped before it began. The agent may still have it (facts read from its source).
+_AFTER_STOP = {"Cancelled": "It had not begun there; an agent that had it queued may run it all the same."}
 
 
 def result_of_task(task: TaskRow, *, region_id: str, command_id: str, platform: str) -> Result:
@@ -77,13 +79,18 @@ def result_after_wait(result: Result, waited: str, complaint: str | None) -> Res
     ``complaint`` is why it could not be stopped, None when nobody tried. A command that has ended by itself meanwhile
     is not late.
     """
-    if result["failure"] not in ("lost", "stopped"):
-        return result
-    info = f"It had not ended when the wait of {waited} was over. {result['error_info']}"
-    if complaint:
-        info += f" It could not be stopped. {complaint}"
-    kind = "timeout" if result["failure"] == "stopped" else "lost"
-    return result | {"failure": kind, "error_info": info, "timed_out": True}
+    late = f"It had not ended when the wait of {waited} was over"
+    if result["failure"] == "stopped":
+        rest = _AFTER_STOP.get(result["status"], "What it had started may still run.")
+        return result | {
+            "failure": "timeout",
+            "error_info": f"{late}, and then it was stopped. {rest}",
+            "timed_out": True,
+        }
+    if result["failure"] == "lost":
+        info = f"{late}. {result['error_info']}" + (f" It could not be stopped. {complaint}" if complaint else "")
+        return result | {"error_info": info, "timed_out": True}
+    return result
 
 
 def may_have_run(result: Result) -> bool:

@@ -175,8 +175,8 @@ def _outcome(results: dict[str, Result], order: Sequence[str], *, fail: bool) ->
     late = sum(result["timed_out"] for result in results.values())
     if sentence and late:
         sentence = f"The wait was over before it had ended on {count(late, 'instance')}. {sentence}"
-    if sentence and fail:
-        outcome |= {"failed": True, "msg": sentence}
+    if sentence and (fail or late):
+        outcome |= {"failed": fail, "msg": sentence}
     return outcome
 
 

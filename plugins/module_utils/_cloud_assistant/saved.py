@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from .._instances.ids import check_id
 from .._sdk import limits
 from .._sdk.command_shapes import CommandRow
 from .._sdk.errors import ApiError, BadInput
@@ -107,6 +108,8 @@ _NEW = CommandRow(
 def save_command(connect: Callable[[], SavedApi], wish: Wish, *, command_id: str | None, dry: bool) -> dict[str, Any]:
     """Make a saved command what it shall be: the one with the id, or the one of the name."""
     wish.check()
+    if command_id:
+        check_id("command_id", command_id)
     api = connect()
     before = _find(api, command_id, wish.name)
     if before is None and command_id:
@@ -139,6 +142,8 @@ def remove_command(
     connect: Callable[[], SavedApi], *, command_id: str | None, name: str | None, dry: bool
 ) -> dict[str, Any]:
     """See that there is no saved command of this id or name."""
+    if command_id:
+        check_id("command_id", command_id)
     api = connect()
     before = _find(api, command_id, name)
     if before and not dry:
@@ -161,6 +166,8 @@ def command_info(
     content: bool,
 ) -> dict[str, Any]:
     """The saved commands that match, by id."""
+    for one in command_ids or []:
+        check_id("command_ids", one)
     rows: list[CommandRow] = []
     for command_id in [None] if command_ids is None else list(dict.fromkeys(command_ids)):
         rows += api.describe_commands(command_id=command_id, name=name, type=script_type, tags=tags)

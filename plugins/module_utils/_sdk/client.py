@@ -40,6 +40,9 @@ class Connection:
         """Take the connection options out of a module's or plugin's options."""
         if not options.get("region_id"):
             raise BadInput("region_id is needed: set it, or export ALIBABA_CLOUD_REGION_ID.")
+        for option in ("connect_timeout", "read_timeout"):
+            if options.get(option, 1) < 1:
+                raise BadInput(f"{option} is {options[option]}, and the least is 1 second.")
         return cls(**{field.name: options[field.name] for field in fields(cls) if field.name in options})
 
 
