@@ -37,4 +37,6 @@ def _read(path: Path) -> Module:
     return Module(path.stem, blocks["DOCUMENTATION"], blocks["EXAMPLES"], blocks["RETURN"])
 
 
+# They run on the hosts that tasks are for, where they may start and stop things; the others run on the controller.
+ON_HOSTS = {PREFIX + "cloud_assistant_service"}
 MODULES = {PREFIX + path.stem: _read(path) for path in sorted((ROOT / "plugins" / "modules").glob("*.py"))}

@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 import yaml
-from documentation.modules import MODULES, PREFIX, Module
+from documentation.modules import MODULES, ON_HOSTS, PREFIX, Module
 from documentation.permissions import PERMISSIONS
 from documentation.returned import Returned
-from end_to_end.clouds import ROOT, Cloud, Outcome
+from end_to_end.clouds import ROOT, Cloud, Controller, Outcome
+from service_hosts.hosts import boot_systemd, unavailable
 
 RETURNED = Returned({name: module.returns for name, module in MODULES.items()})
-ALL_EXAMPLES = [task for module in MODULES.values() for task in module.examples]
+ON_CONTROLLER = [module for name, module in MODULES.items() if name not in ON_HOSTS]
+ALL_EXAMPLES = [task for module in ON_CONTROLLER for task in module.examples]
 
 
-def run(cloud: Cloud, tasks: list[dict[str, Any]], *arguments: str, **environment: str) -> Outcome:
+def run(
+    controller: Controller, tasks: list[dict[str, Any]], *arguments: str, hosts: str = "localhost", **environment: str
+) -> Outcome:
     """Run examples as one play; what they return is what is documented."""
-    outcome = cloud.play(tasks, *arguments, hosts="localhost", **environment)
+    outcome = controller.play(tasks, *arguments, hosts=hosts, **environment)
     assert len(outcome.results) == len(tasks), outcome.output
     differences = [
         difference
@@ -31,7 +35,7 @@ def run(cloud: Cloud, tasks: list[dict[str, Any]], *arguments: str, **environmen
     return outcome
 
 
-@pytest.mark.parametrize("module", MODULES.values(), ids=str)
+@pytest.mark.parametrize("module", ON_CONTROLLER, ids=str)
 def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
     before = len(cloud.audit(kind="api"))
     outcome = run(cloud, module.examples)
@@ -39,6 +43,22 @@ def test_the_examples_of_a_module_work(cloud: Cloud, module: Module) -> None:
     called = {line["action"] for line in cloud.audit(kind="api")[before:]}
     named = [PERMISSIONS.get(name, set()) for task in module.examples for name in MODULES.keys() & task.keys()]
     assert called <= set[str]().union(*named), "the README's table of permissions lacks something"
+
+
+@pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+@pytest.mark.parametrize("name", sorted(ON_HOSTS))
+def test_the_examples_of_a_module_for_hosts_work(tmp_path: Path, name: str) -> None:
+    host = boot_systemd(tmp_path)
+    try:
+        run(host.controller, MODULES[name].examples, "--check", hosts="all")
+        outcome = run(host.controller, MODULES[name].examples, hosts="all")
+        host.run("rm", "/etc/systemd/system/aliyun.service")
+        host.run("systemctl", "daemon-reload")
+        without = run(host.controller, MODULES[name].examples, hosts="all")
+    finally:
+        host.stop()
+    assert [result["msg"] for result in outcome.results if result.get("failed")] == []
+    assert any(result.get("failed") for result in without.results)
 
 
 @pytest.mark.parametrize("cloud", ["managed"], indirect=True)
@@ -53,7 +73,7 @@ def test_what_managed_instances_need_is_in_the_table_of_permissions(cloud: Cloud
     assert called <= PERMISSIONS[name]
 
 
-@pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/*/*.yml")), ids=lambda plugin: plugin.stem)
+@pytest.mark.parametrize("plugin", sorted(ROOT.glob("plugins/[!m]*/*.yml")), ids=lambda plugin: plugin.stem)
 def test_the_examples_of_a_plugin_work(cloud: Cloud, plugin: Path) -> None:
     """Plugins that are no modules have whole plays as examples."""
     path = cloud.folder / "plugin.yml"

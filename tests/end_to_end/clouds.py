@@ -44,25 +44,13 @@ class Outcome:
         return {key: int(value) for key, value in (word.split("=") for word in line.split() if "=" in word)}
 
 
-@dataclass
-class Cloud:
-    """A simulator in the background, and playbooks against it."""
+@dataclass(kw_only=True)
+class Controller:
+    """Where playbooks run, and the hosts that they are for."""
 
     folder: Path
     environment: dict[str, str]
-    audit_log: Path
-    process: subprocess.Popen[bytes]
     inventory: dict[str, Any] = field(default_factory=dict)
-
-    def ids(self) -> dict[str, str]:
-        """Instance ids by host."""
-        hosts = self.inventory["all"]["hosts"]
-        return {name: values["ecs_instance_id"] for name, values in hosts.items() if "ecs_instance_id" in values}
-
-    def stop(self) -> None:
-        """End the simulator, and with it all machines."""
-        self.process.terminate()
-        self.process.wait()
 
     def command(self, path: Path, *arguments: str) -> list[str]:
         """ansible-playbook with the inventory as it is now."""
@@ -106,6 +94,24 @@ class Cloud:
         outcome.results = [json.loads(base64.b64decode(text)) for text in texts]
         return outcome
 
+
+@dataclass(kw_only=True)
+class Cloud(Controller):
+    """A simulator in the background, and playbooks against it."""
+
+    audit_log: Path
+    process: subprocess.Popen[bytes]
+
+    def ids(self) -> dict[str, str]:
+        """Instance ids by host."""
+        hosts = self.inventory["all"]["hosts"]
+        return {name: values["ecs_instance_id"] for name, values in hosts.items() if "ecs_instance_id" in values}
+
+    def stop(self) -> None:
+        """End the simulator, and with it all machines."""
+        self.process.terminate()
+        self.process.wait()
+
     def audit(self, **wanted: str) -> list[dict[str, Any]]:
         """The audit log's lines with these values."""
         lines = [json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines()]
@@ -118,6 +124,19 @@ def _await_ready(process: subprocess.Popen[bytes], ready_file: Path) -> None:
         assert process.poll() is None, "the simulator ended"
         assert time.monotonic() < end, f"the simulator is not ready after {READY_S} s"
         time.sleep(0.05)
+
+
+def ansible_environment(folder: Path) -> dict[str, str]:
+    """An environment in which Ansible finds the collection, and no settings of whoever runs the tests."""
+    home = folder / "home"
+    home.mkdir()
+    kept = {name: os.environ[name] for name in os.environ if name in KEPT or name.startswith("COVERAGE_")}
+    return kept | {
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    }
 
 
 def start(folder: Path, fleet: dict[str, Any]) -> Cloud:
@@ -141,21 +160,14 @@ def start(folder: Path, fleet: dict[str, Any]) -> Cloud:
         process.wait()
         raise
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
-    home = folder / "home"
-    home.mkdir()
-    kept = {name: os.environ[name] for name in os.environ if name in KEPT or name.startswith("COVERAGE_")}
-    environment = kept | {
-        "HOME": str(home),
-        "ANSIBLE_HOME": str(home / ".ansible"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
-        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    environment = ansible_environment(folder) | {
         "ALIBABA_CLOUD_ECS_ENDPOINT": ready["ecs_endpoint"],
         "ALIBABA_CLOUD_REGION_ID": ready["region_id"],
         "ALIBABA_CLOUD_ACCESS_KEY_ID": ready["access_key_id"],
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ready["access_key_secret"],
         "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
     }
-    return Cloud(folder, environment, audit_log, process)
+    return Cloud(folder=folder, environment=environment, audit_log=audit_log, process=process)
 
 
 def make_cloud(folder: Path, *instances: dict[str, Any], **more: Any) -> Cloud:
