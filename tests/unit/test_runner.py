@@ -537,6 +537,44 @@ def test_two_runs_never_work_at_the_same_time(host: HostUnderTest) -> None:
     assert host.traced == ["in", "out", "quick"]
 
 
+def test_nothing_begins_beside_a_step_of_another_run_whose_keeper_was_killed(host: HostUnderTest) -> None:
+    """Its lock is gone with the keeper."""
+    process = host.start(step("slow", "echo in >> $TRACE; while [ ! -e $TRACE.go ]; do sleep 0.05; done", timeout_s=99))
+    until(lambda: host.traced == ["in"])
+    for pid in processes_with(f"keep {host.run}"):
+        kill(pid)
+    process.communicate()
+    quick = step("quick", "echo quick >> $TRACE")
+    other = host.continue_(quick, run_id="r-2")
+    assert other.said == (75, "pending")
+    assert other.trailer.reason == "step slow of run r-1 still runs"
+    assert 80 < other.trailer.wait_s <= 99
+    leader = int((host.run / "steps" / "slow" / "started").read_text(encoding="utf-8").split()[1])
+    Path(f"{host.trace}.go").touch()
+    until(lambda: session_of(leader) is None)
+    assert host.continue_(quick, run_id="r-2").said == (0, "done")
+    assert host.traced == ["in", "quick"]
+
+
+def test_services_that_another_run_has_started_hold_nobody_up(host: HostUnderTest) -> None:
+    """They are in the session of a step whose time is over, and whose keeper and leader were killed."""
+    marker = f"5{uuid.uuid4().int % 10**8}"
+    process = host.start(step("service", f"sleep {marker} & echo in >> $TRACE; sleep 600", timeout_s=99))
+    until(lambda: host.traced == ["in"])
+    (service,) = processes_with(f"sleep {marker}")
+    record = host.run / "steps" / "service" / "started"
+    boot, leader, *others, uptime, timeout_s = record.read_text(encoding="utf-8").split()
+    for pid in [*processes_with(f"keep {host.run}"), *processes_with(f"watch {host.run}"), int(leader)]:
+        kill(pid)
+    process.communicate()
+    quick = step("quick", "echo quick >> $TRACE")
+    assert host.continue_(quick, run_id="r-2").said == (75, "pending")
+    record.write_text(" ".join([boot, leader, *others, str(int(uptime) - 100), timeout_s]), encoding="utf-8")
+    assert host.continue_(quick, run_id="r-2").said == (0, "done")
+    assert session_of(service) == int(leader)
+    kill(service)
+
+
 def test_nothing_begins_on_a_host_that_another_run_restarts(host: HostUnderTest) -> None:
     restart = step("one", "exit 194", restart="if_required")
     assert host.continue_(restart).said == (194, "restart")

@@ -41,7 +41,8 @@ check_plan() {
 }
 
 # One run at a time works on a host; and a host that another run is about to restart is no place to begin anything.
-# Once the settle time is over, that run has been given up, or asks again by itself.
+# Once the settle time is over, that run has been given up, or asks again by itself. The lock is gone with a keeper that
+# was killed, and the step that it leaves at work is not.
 wait_for_other_runs() {
   exec 8>>"${run%/runs/*}/lock"
   flock -n 8 || timeout "$(seconds_left)" flock 8 || end_with late "another run was at work on this host"
@@ -52,6 +53,26 @@ wait_for_other_runs() {
     other=${requested%/restart_requested}
     end_while_restart_may_come "$other_method" "$other_uptime" "run ${other##*/} asked for a restart"
   done
+  for started in "${run%/*}"/*/steps/*/started; do
+    [ -s "$started" ] && [ "${started#"$run/"}" = "$started" ] || continue
+    [ ! -s "${started%/*}/finished" ] && [ ! -s "${started%/*}/failed" ] || continue
+    end_while_step_lives "$started"
+  done
+}
+
+# End as pending while the step that another run's record tells of is at work. When its leader is gone and its time is
+# over, who is left in its session are the services that it started.
+end_while_step_lives() {
+  read -r other_boot pid start _content _attempt started_uptime timeout_s <"$1"
+  [ "$other_boot" = "$boot" ] && session_lives "$pid" "$start" || return 0
+  wait_s=$((started_uptime + timeout_s - $(uptime_s)))
+  if [ "$wait_s" -le 0 ]; then
+    wait_s=$TERM_GRACE_S
+    [ -n "$(start_time "$pid")" ] || return 0
+  fi
+  other=${1%/steps/*}
+  other_step=${1%/started}
+  end_with pending "step ${other_step##*/} of run ${other##*/} still runs"
 }
 
 # Run a step unless it is done, then restart if it asks for that.
@@ -87,7 +108,7 @@ work_on() {
 
 # The records say that the step began, and not that it finished.
 look_at_started_step() {
-  read -r started_boot pid start started_content attempt started_uptime <"$records/started"
+  read -r started_boot pid start started_content attempt started_uptime _timeout <"$records/started"
   if [ -s "$records/failed" ]; then
     # It ended, and failed: it may be tried anew, and may have been mended meanwhile.
     attempt=0

@@ -23,7 +23,7 @@
 #   RUN/summary              what the last keeper has to say to people
 #   RUN/trailer              what the last keeper has to say to the controller
 #   RUN/overdue.PID          the step with this leader is being ended, because its time is over
-#   RUN/steps/NAME/started   boot, pid, start, content, attempt, uptime: the step itself writes it just before it begins
+#   RUN/steps/NAME/started   boot, pid, start, content, attempt, uptime, timeout: the step writes it as it begins
 #   RUN/steps/NAME/failed    attempt, status: the last attempt failed
 #   RUN/steps/NAME/finished  done, unchanged or skipped; attempts; at; content: never starts again in this run
 #   RUN/restart_wanted       reason: a step that finishes wants a restart, which is not asked for yet

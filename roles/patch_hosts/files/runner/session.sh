@@ -9,7 +9,7 @@ lead() {
   run=$1
   step=$2
   read_step
-  record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3 $(uptime_s)" || exit 79
+  record "$run/steps/$name/started" "$(boot_id) $$ $(start_time $$) $(content) $3 $(uptime_s) $timeout_s" || exit 79
   exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
