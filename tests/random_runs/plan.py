@@ -62,7 +62,8 @@ class StepPlan:
             )
         if self.kind == "guarded":
             options["unless"] = f"test -e /root/{run_id}.{self.name}.done"
-        timeout_s = 2 if self.hangs else 60
+        # Well above what an attempt takes that does not hang, or it may end just as its time does.
+        timeout_s = 6 if self.hangs else 60
         return options | {"restart": self.restart, "attempts": self.attempts, "timeout_s": timeout_s}
 
 

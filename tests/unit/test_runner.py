@@ -328,6 +328,18 @@ def test_what_a_failed_attempt_leaves_at_work_does_not_meet_the_next(host: HostU
     assert not processes_with(f"sleep {marker}")
 
 
+def test_a_step_ends_by_itself_or_by_its_watch_and_not_by_both(host: HostUnderTest) -> None:
+    """Between the watch's decision and its signal the step stands still, or it could pass and yet be told as late."""
+    host.runner_text = host.runner_text.replace(
+        '  : >"$1/overdue.$2"\n', '  : >"$1/overdue.$2"\n  touch "$TRACE.go"\n  command sleep 1\n'
+    )
+    slow = step("slow", "while [ ! -e $TRACE.go ]; do sleep 0.05; done; echo ended >> $TRACE", timeout_s=1)
+    host.trace.touch()
+    answer = host.continue_(slow)
+    assert answer.trailer.reason == "step slow failed (no end within 1 s), attempt 1 of 1"
+    assert host.traced == []
+
+
 def test_a_keeper_that_dies_at_once_leaves_no_old_answer(host: HostUnderTest) -> None:
     assert host.continue_(step("one")).said == (0, "done")
     host.runner_text = host.runner_text.replace("\nkeep() {\n", "\nkeep() {\n  kill -9 $$\n")
@@ -336,7 +348,10 @@ def test_a_keeper_that_dies_at_once_leaves_no_old_answer(host: HostUnderTest) ->
 
 def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     """The keeper and the step are killed; the watch stays, and the next step is not its business."""
-    script = "[ -s $TRACE ] && pause=3 || pause=600; echo started >> $TRACE; sleep $pause"
+    host.runner_text = host.runner_text.replace(
+        '  sleep "$4"\n', '  [ "$4" != 2 ] || until [ -e "$TRACE.wake" ]; do command sleep 0.05; done; sleep "$4"\n'
+    )
+    script = "[ -s $TRACE ] && pause=5 || pause=600; echo started >> $TRACE; sleep $pause"
     first = host.start(step("slow", script, timeout_s=2, rerun="yes"))
     until(lambda: host.traced == ["started"])
     # Before it has a session of its own, it is in the keeper's.
@@ -344,9 +359,12 @@ def test_a_watch_without_a_keeper_ends_nobody(host: HostUnderTest) -> None:
     (watch,) = processes_with(f"watch {host.run}")
     kill_everything(host, but=watch)
     first.communicate()
+    second = host.start(step("slow", script, timeout_s=60, rerun="yes"))
+    until(lambda: host.traced == ["started", "started"])
     # The old watch wakes up while this one's step runs.
-    answer = host.continue_(step("slow", script, timeout_s=30, rerun="yes"))
-    assert answer.said == (0, "done")
+    Path(f"{host.trace}.wake").touch()
+    until(lambda: session_of(watch) is None)
+    assert Answer(second.wait(60), second.communicate()[0]).said == (0, "done")
     assert host.traced == ["started", "started"]
     assert processes_with(f"watch {host.run}") == []
 
@@ -424,8 +442,8 @@ def test_a_step_without_keeper_and_watch_has_no_more_time_than_any(host: HostUnd
     assert answer.trailer.reason == "step slow still runs"
     assert 500 < answer.trailer.wait_s <= 600
     record = host.run / "steps" / "slow" / "started"
-    *who, uptime = record.read_text(encoding="utf-8").split()
-    record.write_text(" ".join([*who, str(int(uptime) - 600)]), encoding="utf-8")
+    *who, uptime, timeout_s = record.read_text(encoding="utf-8").split()
+    record.write_text(" ".join([*who, str(int(uptime) - 600), timeout_s]), encoding="utf-8")
     answer = host.continue_(slow)
     assert answer.said == (1, "failed")
     assert answer.trailer.blame == "timeout"

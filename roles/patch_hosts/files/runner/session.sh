@@ -57,6 +57,9 @@ watch_step() {
   sleep "$4"
   # The leader may have gone without a keeper to call the watch off, and somebody else may have its number.
   [ "$(start_time "$2")" = "$3" ] || exit 0
+  # Stopped it cannot come to a good end of its own between this decision and the signal that ends it.
+  kill -s STOP "$2" 2>/dev/null
+  [ "$(start_time "$2")" = "$3" ] || exit 0
   : >"$1/overdue.$2"
   echo "--- $(utc_now) the step has had its $4 s and is ended"
   end_session "$2"
@@ -64,6 +67,7 @@ watch_step() {
 
 end_session() {
   signal_session "$1" TERM
+  kill -s CONT "$1" 2>/dev/null
   waited=0
   while [ -n "$(session_members "$1")" ] && [ "$waited" -lt "$TERM_GRACE_S" ]; do
     sleep 1
