@@ -20,8 +20,9 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 $serviceName = 'AliyunService'
 $agentProgram = 'aliyun_assist_service.exe'
 
-# The agent reports before it ends a command, with up to three more tries of two seconds.
-$reportSeconds = 10
+# Of a command that has ended the agent still has to report the end: up to four calls of at most five seconds each, and
+# two seconds between them.
+$reportSeconds = 30
 # How long a command that succeeded has for an effect that nothing announces.
 $effectSeconds = 5
 # A service that ends as soon as it has started was started, for a moment.

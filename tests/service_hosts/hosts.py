@@ -52,7 +52,9 @@ def unavailable() -> str | None:
     for program in ("systemd-nspawn", "nsenter", "setpriv", "/lib/systemd/systemd", "/usr/bin/python3"):
         if not shutil.which(program):
             return f"hosts with an init system need {program} (Debian: systemd-container, util-linux, systemd, python3)"
-    made = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.PIPE, text=True)
+    made = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.PIPE, text=True, check=False
+    )
     if made.returncode:
         return f"hosts with an init system need namespaces: {made.stderr.strip()}"
     if not all(os.access(place, os.W_OK) for place in cgroups.ours()):
@@ -74,7 +76,9 @@ class ServiceHost:
         """Run a program on the host."""
         enter = ["nsenter", "--target", str(self.leader), "--all", *command]
         environment = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}
-        return subprocess.run(enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return subprocess.run(
+            enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
 
     def wait_until(self, holds: Callable[[], object]) -> None:
         """Wait for what comes by itself."""
