@@ -4,29 +4,11 @@
 
 from __future__ import annotations
 
-_PROGRESS = r"""
-  progress:
-    description:
-      - Whether to show lines about the progress of a wait, at most one every ten seconds.
-    type: bool
-    default: true
-"""
 
-_FAIL = r"""
-  fail_on_instance_failure:
-    description:
-      - Whether the task fails when an instance failed. The results of all instances are returned either way.
-%s    type: bool
-    default: true
-"""
-
-_REFUSED = """\
-      - If V(true), instances that cannot be meant are refused before anything is done. Those are ids that the region
-        does not have, and instances of another platform than what is sent to them. If V(false), they are reported as
-        failed like others, and keep the rest from nothing.
-"""
-
-_IDS = r"""
+class ModuleDocFragment:
+    # For modules that do something to instances, together with PROGRESS: INSTANCES_SPEC in module_utils/_module.py.
+    DOCUMENTATION = r"""
+options:
   instance_ids:
     description:
       - The instances, any number of them in one region. Calls take 100 instances each; more are several calls side by
@@ -36,12 +18,32 @@ _IDS = r"""
     type: list
     elements: str
     required: true
+  fail_on_instance_failure:
+    description:
+      - Whether the task fails when an instance failed. The results of all instances are returned either way.
+      - If V(true), instances that cannot be meant are refused before anything is done. Those are ids that the region
+        does not have, and instances of another platform than what is sent to them. If V(false), they are reported as
+        failed like others, and keep the rest from nothing.
+    type: bool
+    default: true
 """
 
+    # For modules that only wait for something on instances: RESULTS_SPEC.
+    RESULTS = r"""
+options:
+  fail_on_instance_failure:
+    description:
+      - Whether the task fails when an instance failed. The results of all instances are returned either way.
+    type: bool
+    default: true
+"""
 
-class ModuleDocFragment:
-    # What modules have in common that do something to instances, that wait for commands, and that wait at all. The
-    # specs of module_utils/_module.py are the same.
-    DOCUMENTATION = f"options:{_IDS}{_FAIL % _REFUSED}{_PROGRESS}"
-    RESULTS = f"options:{_FAIL % ''}{_PROGRESS}"
-    PROGRESS = f"options:{_PROGRESS}"
+    # For all modules that wait: PROGRESS_SPEC.
+    PROGRESS = r"""
+options:
+  progress:
+    description:
+      - Whether to show lines about the progress of a wait, at most one every ten seconds.
+    type: bool
+    default: true
+"""

@@ -14,6 +14,7 @@ description:
     what came of it.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:

@@ -15,6 +15,7 @@ description:
   - This needs no Cloud Assistant Agent, and works on every operating system.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:

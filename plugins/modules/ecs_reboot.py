@@ -15,6 +15,7 @@ description:
     instead, and when that does not tell either, its receipt says C(unknown).
 extends_documentation_fragment:
   - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:

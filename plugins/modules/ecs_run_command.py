@@ -15,6 +15,7 @@ description:
   - What the API would refuse is refused before the first request, in check mode too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:

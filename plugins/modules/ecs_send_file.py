@@ -17,6 +17,7 @@ description:
   - Managed instances (C(mi-…)) get it too.
 extends_documentation_fragment:
   - cloudops.alibaba._instances
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:

@@ -14,6 +14,7 @@ description:
     outputs once.
 extends_documentation_fragment:
   - cloudops.alibaba._instances.results
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
