@@ -10,59 +10,22 @@ short_description: Start, stop, restart, enable and query the Cloud Assistant Ag
 description:
   - Has the service of the Cloud Assistant Agent started, stopped or restarted, and starting with the host or not, on
     the host that the task is for. Without O(state) and O(enabled) it only looks.
-  - It makes no API call. It reaches the host the way that Ansible does, such as SSH, so it also brings back an
-    agent that Cloud Assistant no longer reaches.
+  - It makes no API call. It reaches the host the way that Ansible does, such as SSH or WinRM, so it also brings back
+    an agent that Cloud Assistant no longer reaches.
   - It finds the init system and the name of the service itself. With systemd it is C(aliyun.service), with upstart
-    C(aliyun-service) through C(initctl), with sysvinit C(/etc/init.d/aliyun-service).
-    On Linux it knows the other one of the two names as well, since the agent's installer may have mixed them up.
+    C(aliyun-service) through C(initctl), with sysvinit C(/etc/init.d/aliyun-service), and
+    on Windows C(AliyunService). On Linux it knows the other one of the two names as well, since the agent's installer
+    may have mixed them up.
   - After every command it looks again. A command that exits with status 0 and has no effect is a failure, and so is an
     agent that ends as soon as it has started.
 extends_documentation_fragment:
+  - cloudops.alibaba._service
   - cloudops.alibaba._attributes
-attributes:
-  action_group:
-    support: none
-    membership: []
-  async:
-    support: full
-  check_mode:
-    support: full
-    details:
-      - Returns the state that the service would have.
-  diff_mode:
-    support: full
-  idempotent:
-    support: partial
-    details:
-      - A restart is a change each time.
-options:
-  state:
-    description:
-      - What the service is to be. V(started) and V(stopped) do nothing where it is so already; V(restarted) restarts it
-        each time, and starts it where it does not run.
-      - An agent that is stopped takes no command of Cloud Assistant. The instance goes on running.
-    type: str
-    choices: [started, stopped, restarted]
-  enabled:
-    description: Whether the service is to start with the host.
-    type: bool
-  force:
-    description:
-      - Whether to stop the agent from within one of its own commands, whose result is then lost.
-    type: bool
-    default: false
-  timeout:
-    description: How many seconds the service may take to start, stop or restart.
-    type: int
-    default: 120
 notes:
-  - A task can run in a command of Cloud Assistant itself, when Ansible was started by one, for instance. The agent
-    then is an ancestor of the task, and its end cuts off the result of the command. There a restart waits, detached,
-    until the command has ended and its result is reported, and RV(detached) is true. Whether it succeeded only another
-    task can tell. To stop the agent is refused there unless O(force) is set.
-  - Needs the rights of an administrator, so C(become) where the connection does not have them.
+  - On Windows M(cloudops.alibaba.win_cloud_assistant_service) does the work, under this name.
   - Hosts with upstart or sysvinit are old. They need a Python that Ansible supports, C(ansible_python_interpreter).
 seealso:
+  - module: cloudops.alibaba.win_cloud_assistant_service
   - module: cloudops.alibaba.ecs_cloud_assistant
     description: Whether Cloud Assistant reaches the agent, and to install it.
 author:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from service_hosts.hosts import ServiceHost, boot_sysvinit, through_agent, unavailable
+from service_hosts.hosts import ServiceHost, boot_sysvinit, unavailable
 from service_hosts.rounds import MODULE, ROUNDS, play_rounds
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
@@ -48,16 +48,6 @@ def test_a_script_that_exits_0_and_does_nothing_is_a_failure(host: ServiceHost) 
     stop, restart = outcome.results
     assert stop["failed"] and "stop exited with status 0, and aliyun-service is started" in stop["msg"], outcome.output
     assert restart["failed"] and "still the same process" in restart["msg"], outcome.output
-
-
-def test_a_restart_in_a_command_of_the_agent_waits_for_its_end(host: ServiceHost) -> None:
-    host.run(SCRIPT, "start")
-    host.wait_until(lambda: (host.tree / "run").exists() and pid(host))
-    before = pid(host)
-    outcome = through_agent(host).play([{MODULE: {"state": "restarted"}}])
-    assert outcome.result["detached"] and outcome.result["changed"], outcome.output
-    assert pid(host) == before
-    host.wait_until(lambda: pid(host) not in ("", before))
 
 
 def test_without_links_it_does_not_start_with_the_host(host: ServiceHost) -> None:

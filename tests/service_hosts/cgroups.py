@@ -17,7 +17,7 @@ ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift
 
 def make(name: str) -> list[Path]:
     """A group in each of the hierarchies that systemd uses."""
-    groups = [place / name for place in _ours()]
+    groups = [place / name for place in ours()]
     for group in groups:
         group.mkdir()
     return groups
@@ -33,7 +33,7 @@ def remove(groups: list[Path]) -> None:
         group.rmdir()
 
 
-def _ours() -> list[Path]:
+def ours() -> list[Path]:
     """The groups that this process is in."""
     mounts = [found for line in _lines("mountinfo") if (found := _MOUNT.fullmatch(line))]
     places = []

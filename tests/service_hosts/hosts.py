@@ -52,6 +52,13 @@ def unavailable() -> str | None:
     for program in ("systemd-nspawn", "nsenter", "setpriv", "/lib/systemd/systemd", "/usr/bin/python3"):
         if not shutil.which(program):
             return f"hosts with an init system need {program} (Debian: systemd-container, util-linux, systemd, python3)"
+    made = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    if made.returncode:
+        return f"hosts with an init system need namespaces: {made.stderr.strip()}"
+    if not all(os.access(place, os.W_OK) for place in cgroups.ours()):
+        return "hosts with an init system need control groups that can be written to"
     return None
 
 
@@ -69,7 +76,9 @@ class ServiceHost:
         """Run a program on the host."""
         enter = ["nsenter", "--target", str(self.leader), "--all", *command]
         environment = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}
-        return subprocess.run(enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return subprocess.run(
+            enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
 
     def wait_until(self, holds: Callable[[], object]) -> None:
         """Wait for what comes by itself."""
@@ -77,8 +86,9 @@ class ServiceHost:
 
     def stop(self) -> None:
         """End it and all that runs on it."""
-        # Its first process takes all others along.
-        os.kill(self.leader or self.process.pid, signal.SIGKILL)
+        # Its first process takes all others along; systemd-nspawn alone would leave them.
+        for pid in [self.leader] if self.leader else [*_children(self.process.pid), self.process.pid]:
+            os.kill(pid, signal.SIGKILL)
         self.process.wait()
         cgroups.remove(self.groups)
 
@@ -194,14 +204,21 @@ def _variables(folder: Path, name: str, leader: int, words: str) -> dict[str, An
     }
 
 
+def _children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
 def _leader(process: subprocess.Popen[bytes]) -> int:
     """The first process of the host, once it is that; 0 before."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for child in children:
+    for child in _children(process.pid):
         status = Path(f"/proc/{child}/status")
         ids = [line.split() for line in status.read_text().splitlines() if line.startswith("NSpid:")]
         if ids and ids[0][-1] == "1" and Path(f"/proc/{child}/root{_ASK}").exists():
-            return int(child)
+            return child
     return 0
 
 

@@ -3,12 +3,14 @@
 
 ansible-test wants the collection in a path of its own without symlinks, keeps its virtual environments below HOME,
 downloads get-pip.py from a host of Ansible's, and passes no credentials to integration tests. So each command gets a
-copy of the tree, a home of its own, a get-pip made of the wheel from the package index, and a configuration file.
+copy of the tree, a home of its own, a get-pip made of the wheel from the package index, and a configuration file. Where
+there is no PowerShell, ``powershell.py`` stands in for it.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,17 @@ def provide_pip(home: Path) -> None:
     script.write_text(GET_PIP.format(wheel=str(next(cache.glob("pip-*.whl")))), encoding="utf-8")
 
 
+def provide_powershell(base: Path) -> list[str]:
+    """A folder for PATH with what stands in for PowerShell where there is none."""
+    if shutil.which("pwsh"):
+        return []
+    program = base / "bin" / "pwsh"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "tools" / "powershell.py"} "$@"\n')
+    program.chmod(0o755)
+    return [str(program.parent)]
+
+
 def write_configuration(file: Path) -> None:
     """Hand the simulator's address and credentials to the integration targets."""
     options = {
@@ -68,7 +81,9 @@ def main() -> int:
     # Not the whole PATH: ansible-test trips over pyenv's shims.
     environment = os.environ | {
         "HOME": str(base / "home"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", "/sbin"]),
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), *provide_powershell(base), "/usr/local/bin", "/usr/bin", "/bin", "/sbin"]
+        ),
     }
     return subprocess.run(
         ["ansible-test", command, "--venv", "--python", PYTHON, "--color", "no", *options],

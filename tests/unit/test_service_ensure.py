@@ -207,7 +207,7 @@ def test_in_a_command_a_restart_comes_after_it(dry: bool) -> None:
     assert (result["changed"], result["in_command"], result["detached"]) == (True, True, True)
     assert "once the command that this task runs in has ended" in result["msg"]
     assert host.acted == []
-    assert host.later == ([] if dry else [(50, 10, f"systemctl restart {UNIT}")])
+    assert host.later == ([] if dry else [(50, 30, f"systemctl restart {UNIT}")])
 
 
 def test_in_a_command_a_stop_is_refused_unless_forced() -> None:

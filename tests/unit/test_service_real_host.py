@@ -57,7 +57,6 @@ def test_a_service_that_holds_on_to_its_output_is_not_waited_for() -> None:
 def test_our_own_lineage() -> None:
     processes = lineage(RealHost())
     assert [process.pid for process in processes[:2]] == [os.getpid(), os.getppid()]
-    assert processes[-1].pid == 1
 
 
 def test_what_runs_after_a_process(tmp_path: Path) -> None:
@@ -68,3 +67,10 @@ def test_what_runs_after_a_process(tmp_path: Path) -> None:
             process.wait(1.5)
         assert not (tmp_path / "x").exists()
     wait_until(lambda: (tmp_path / "x").exists() and (tmp_path / "x").read_text() == "a  word\n")
+
+
+def test_what_runs_after_a_process_that_has_ended_already(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    RealHost().run_after(process.pid, 0, ["touch", str(tmp_path / "x")])
+    wait_until((tmp_path / "x").exists)

@@ -17,8 +17,9 @@ from .sysvinit import Sysvinit
 from .upstart import Upstart
 from .version import agent_version
 
-# The agent reports before it ends a command, with up to three more tries of two seconds (basetask.go of the agent).
-_REPORT_S = 10
+# Of a command that has ended the agent still has to report the end: up to four calls of at most five seconds each, and
+# two seconds between them (basetask.go and httputil.go of the agent).
+_REPORT_S = 30
 # How long a command that exited 0 has for an effect that nothing announces.
 _EFFECT_S = 5.0
 # A service that ends as soon as it has started was started, for a moment.

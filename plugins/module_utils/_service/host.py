@@ -119,7 +119,7 @@ class RealHost:
     def run_after(self, pid: int, delay_s: int, command: Sequence[str]) -> None:
         subprocess.Popen(
             _shell(delay_s, command),
-            cwd=f"/proc/{pid}",
+            cwd=f"/proc/{pid}" if os.path.isdir(f"/proc/{pid}") else "/",
             env=_environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
