@@ -32,7 +32,7 @@ def shown(host: ServiceHost) -> dict[str, str]:
 def test_everything_twice_in_check_mode_and_for_real(host: ServiceHost) -> None:
     host.run("systemctl", "disable", "aliyun.service")
     host.run("systemctl", "start", "aliyun.service")
-    said = play_rounds(host.controller, " ".join(SHOW), "systemd", "aliyun.service")
+    said = play_rounds(host.controller, " ".join(SHOW), "systemd", "aliyun.service", checks=2)
     for (arguments, _changes, runs, enabled), states in zip(ROUNDS, said):
         once, twice = map(properties, states[-2:])
         assert (once["ActiveState"], once["UnitFileState"]) == (

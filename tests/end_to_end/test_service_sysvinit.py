@@ -25,7 +25,7 @@ def pid(host: ServiceHost) -> str:
     return host.run("pgrep", "-x", "aliyun-service").stdout.strip()
 
 
-def test_everything_twice_in_check_mode_and_for_real(host: ServiceHost) -> None:
+def test_everything_in_check_mode_and_twice_for_real(host: ServiceHost) -> None:
     host.run("update-rc.d", "aliyun-service", "defaults")
     host.run("update-rc.d", "aliyun-service", "disable")
     host.run(SCRIPT, "start")

@@ -19,7 +19,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
     host.stop()
 
 
-def test_everything_twice_in_check_mode_and_for_real_with_a_stand_in_of_initctl(host: ServiceHost) -> None:
+def test_everything_in_check_mode_and_twice_for_real_with_a_stand_in_of_initctl(host: ServiceHost) -> None:
     (host.tree / "etc" / "init" / "aliyun-service.override").write_text("manual\n")
     assert "start/running" in host.run("/sbin/initctl", "start", "aliyun-service").stdout
     witness = "/sbin/initctl status aliyun-service; cat /etc/init/aliyun-service.override"
