@@ -10,7 +10,7 @@ import pytest
 from service_hosts.hosts import ServiceHost, boot_systemd, through_agent, unavailable
 from service_hosts.rounds import MODULE, ROUNDS, play_rounds
 
-pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 SHOW = ["systemctl", "show", "aliyun.service", "--property=ActiveState,UnitFileState,MainPID,InvocationID"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from service_hosts.hosts import ServiceHost, boot_upstart, unavailable
 from service_hosts.rounds import MODULE, ROUNDS, play_rounds
 
-pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 
 
 @pytest.fixture(scope="module")
