@@ -66,7 +66,8 @@ options:
       name:
         description:
           - The name of the step, 1 to 40 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-).
-          - A step without a script is built in. V(os_updates) updates all packages (with dnf).
+          - A step without a script is built in. V(os_updates) updates packages with dnf, yum, apt or zypper,
+            whichever is the host's own.
         type: str
         required: true
       script:
@@ -101,6 +102,25 @@ options:
             O(steps[].unless) may, when that says that it is not done.
         type: bool
         default: false
+      updates:
+        description:
+          - For V(os_updates), which updates are made. If not set, all of them. V(security) are those that a repository
+            declares as such, with apt those of a suite whose name ends with C(-security).
+        type: str
+        choices: [all, security]
+      include:
+        description:
+          - For V(os_updates), the packages that are updated, by name. A C(*) stands for any characters. If not set, all
+            packages. Those that are not installed are left out.
+          - Not with zypper and V(security), whose patches are whole.
+        type: list
+        elements: str
+      exclude:
+        description:
+          - For V(os_updates), the packages that are not updated, as in O(steps[].include). What a host itself holds
+            back is not updated either.
+        type: list
+        elements: str
   restart:
     description:
       - Whether the run restarts hosts. V(if_required) restarts when a step or the host's own evidence asks for it,
@@ -154,6 +174,7 @@ EXAMPLES = r"""
     preflight: "{{ preflight }}"
     steps:
       - name: os_updates
+        exclude: [docker*]
         attempts: 2
       - name: motd
         unless: grep -q patched /etc/motd

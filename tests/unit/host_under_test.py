@@ -49,12 +49,28 @@ class HostUnderTest:
         self.run = self.base / "runs" / "r-1"
         self.trace = folder / "trace"
         self.trace.touch()
+        self.etc = folder / "etc"
+        self.etc.mkdir()
         self.runner_text = RUNNER
+        # What this computer happens to be is not the host's business.
+        for path in (
+            "/etc/os-release",
+            "/etc/zypp",
+            "/boot/vmlinuz-",
+            "/run/reboot-required",
+            "/run/reboot-needed",
+            "/usr/share/update-notifier",
+        ):
+            assert path in self.runner_text
+            self.runner_text = self.runner_text.replace(path, f"{self.etc}/{path.strip('/').replace('/', '-')}")
         program = shutil.which(shell)
         assert program
         # The runner starts itself with sh: that is the shell under test.
         (self.programs / "sh").symlink_to(program)
         self.program("logger", "exit 0")
+        self.distribution("alinux")
+        ask = f"{self.programs}/needs-restarting"
+        self.program("dnf", f'[ "$2" = needs-restarting ] && [ -e {ask} ] && exec {ask} -r; exit 9')
         self._folder = folder
 
     def program(self, name: str, text: str) -> None:
@@ -62,6 +78,10 @@ class HostUnderTest:
         path = self.programs / name
         path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         path.chmod(0o755)
+
+    def distribution(self, name: str) -> None:
+        """Say what the host runs."""
+        (self.etc / "etc-os-release").write_text(f"ID={name}-leap\nID_LIKE={name}\n", encoding="utf-8")
 
     @property
     def environment(self) -> dict[str, str]:

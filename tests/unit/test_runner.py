@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     OTHER_BOOT,
-    RUNNER,
     Answer,
     HostUnderTest,
     kill,
@@ -304,7 +303,7 @@ def test_a_clock_that_is_a_little_behind_does_not_lengthen_the_time(host: HostUn
 
 
 def test_a_guard_that_comes_to_no_end_is_not_taken_for_a_no(host: HostUnderTest) -> None:
-    text = RUNNER.replace("GUARD_TIMEOUT_S=60", "GUARD_TIMEOUT_S=1")
+    text = host.runner_text.replace("GUARD_TIMEOUT_S=60", "GUARD_TIMEOUT_S=1")
     host.runner_text = text
     answer = host.continue_(step("one", unless="sleep 600"))
     assert answer.said == (1, "failed")
@@ -688,22 +687,19 @@ def test_old_runs_go_and_young_ones_stay(host: HostUnderTest) -> None:
 
 DNF = """
 echo "$*" >> $TRACE.dnf
-case "$*" in
-"-q check-update "*) [ -e $TRACE.patched ] && exit 0; echo; echo "kernel.x86_64 2 repo"; exit 100 ;;
-"-q list --installed")
-  echo "Installed Packages"
-  if [ -e $TRACE.patched ]; then echo "kernel.x86_64 2 @repo"; else echo "kernel.x86_64 1 @repo"; fi
-  echo "bash.x86_64 5 @repo"
-  ;;
+case "$1 $2" in
+"-q check-update") [ -e $TRACE.patched ] && exit 0; echo; echo "kernel.x86_64 2 repo"; exit 100 ;;
 "-y upgrade") touch $TRACE.patched ;;
 *) exit 9 ;;
 esac
 """
-UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "never"}
+RPM = 'if [ -e $TRACE.patched ]; then echo "kernel 2"; else echo "kernel 1"; fi; echo "bash 5"; echo "gpg-pubkey $$"'
+UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "never", "updates": "all"}
 
 
 def test_os_updates_updates_and_records(host: HostUnderTest) -> None:
     host.program("dnf", DNF)
+    host.program("rpm", RPM)
     answer = host.continue_(UPDATES)
     assert answer.said == (0, "done")
     assert answer.trailer.packages == ({"name": "kernel", "from": "1", "to": "2"},)
@@ -716,47 +712,153 @@ def test_os_updates_updates_and_records(host: HostUnderTest) -> None:
     assert answer.trailer.packages_count == 0
 
 
-TWO_KERNELS = """
-case "$*" in
-"-q check-update "*) [ -e $TRACE.patched ] && exit 0; exit 100 ;;
-"-q list --installed")
-  echo "Installed Packages"
-  echo "kernel.x86_64 1 @repo"
-  echo "kernel.x86_64 2 @repo"
-  if [ -e $TRACE.patched ]; then echo "kernel.x86_64 3 @repo"; fi
-  ;;
-"-y upgrade") touch $TRACE.patched; exit ${UPGRADE:-0} ;;
-esac
-"""
+TWO_KERNELS = 'for n in 10 9; do echo "kernel $n"; done; if [ -e $TRACE.patched ]; then echo "kernel 11"; fi'
 
 
 def test_only_versions_that_are_new_are_updates(host: HostUnderTest) -> None:
-    host.program("dnf", TWO_KERNELS)
+    host.program("dnf", DNF)
+    host.program("rpm", TWO_KERNELS)
     answer = host.continue_(UPDATES)
-    assert answer.trailer.packages == ({"name": "kernel", "from": "2", "to": "3"},)
+    assert answer.trailer.packages == ({"name": "kernel", "from": "10", "to": "11"},)
 
 
 def test_what_a_failed_attempt_has_updated_is_told(host: HostUnderTest) -> None:
-    host.program("dnf", TWO_KERNELS.replace("${UPGRADE:-0}", "1"))
+    host.program("dnf", DNF.replace("touch $TRACE.patched", "touch $TRACE.patched; exit 1"))
+    host.program("rpm", TWO_KERNELS)
     answer = host.continue_(UPDATES | {"attempts": 2})
     assert answer.said == (0, "done")
     assert answer.trailer.changed
-    assert answer.trailer.packages == ({"name": "kernel", "from": "2", "to": "3"},)
+    assert answer.trailer.packages == ({"name": "kernel", "from": "10", "to": "11"},)
 
 
 def test_unreadable_repositories_are_a_failure(host: HostUnderTest) -> None:
+    host.program("rpm", RPM)
     host.program("dnf", 'echo "Error: Failed to download metadata" >&2; exit 1')
     answer = host.continue_(UPDATES)
     assert answer.said == (1, "failed")
     assert "it is unknown whether there are updates" in answer.output
 
 
-def test_a_host_without_dnf_says_so(host: HostUnderTest) -> None:
-    if shutil.which("dnf"):
-        pytest.skip("this computer has dnf")
+def test_a_list_of_nothing_is_no_list(host: HostUnderTest) -> None:
+    host.program("rpm", "exit 1")
     answer = host.continue_(UPDATES)
     assert answer.said == (1, "failed")
-    assert "this host has no dnf" in answer.output
+    assert "cannot list the packages that are installed" in answer.output
+
+
+def test_a_host_without_a_package_manager_of_its_own_says_so(host: HostUnderTest) -> None:
+    """What another distribution would take is not one."""
+    host.distribution("suse")
+    host.runner_text = host.runner_text.replace("managers=zypper", "managers=nosuch")
+    answer = host.continue_(UPDATES)
+    assert answer.said == (1, "failed")
+    assert "this host has no package manager that is its own" in answer.output
+
+
+def test_yum_is_asked_where_there_is_no_dnf(host: HostUnderTest) -> None:
+    host.runner_text = host.runner_text.replace("managers='dnf yum'", "managers='nosuch yum'")
+    host.program("yum", DNF)
+    host.program("rpm", RPM)
+    host.program("needs-restarting", REQUIRED)
+    answer = host.continue_(UPDATES | {"restart": "if_required"})
+    assert answer.said == (194, "restart")
+    assert answer.trailer.packages == ({"name": "kernel", "from": "1", "to": "2"},)
+
+
+def test_the_package_manager_is_told_what_to_update(host: HostUnderTest) -> None:
+    host.program("dnf", DNF)
+    host.program("rpm", RPM)
+    host.continue_(UPDATES | {"updates": "security", "include": "k* bash zsh", "exclude": "bash c*"})
+    asked = Path(f"{host.trace}.dnf").read_text(encoding="utf-8").splitlines()[:2]
+    rest = "--exclude=bash,c* --setopt=*.skip_if_unavailable=0 --setopt=*.metadata_expire=0 --setopt=exit_on_lock=1"
+    assert asked == [f"-q check-update kernel --security {rest}", f"-y upgrade kernel --security {rest}"]
+
+
+LOCKED = """
+echo "$*" >> $TRACE.dnf
+[ $(grep -c . $TRACE.dnf) -ge 3 ] || exit 200
+"""
+
+
+def test_a_lock_is_waited_for(host: HostUnderTest) -> None:
+    host.runner_text = host.runner_text.replace("LOCK_PAUSE_S=5", "LOCK_PAUSE_S=0")
+    host.program("dnf", LOCKED)
+    host.program("rpm", RPM)
+    assert host.continue_(UPDATES).said == (0, "done")
+    asked = Path(f"{host.trace}.dnf").read_text(encoding="utf-8")
+    assert asked.count("check-update") == 3
+
+
+def test_a_lock_is_not_waited_for_without_end(host: HostUnderTest) -> None:
+    host.runner_text = host.runner_text.replace("LOCK_PATIENCE_S=600", "LOCK_PATIENCE_S=0")
+    host.program("dnf", LOCKED)
+    host.program("rpm", RPM)
+    answer = host.continue_(UPDATES)
+    assert answer.said == (1, "failed")
+    assert "somebody else has held the package manager's lock for 0 s" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "evidence"),
+    [
+        # By number, and not letter by letter.
+        ("6.8.0-31-generic", ["6.8.0-31-generic", "6.8.0-100-generic"], "required"),
+        ("6.8.0-100-generic", ["6.8.0-31-generic", "6.8.0-100-generic"], "not_required"),
+        ("5.10.134-16.al8.x86_64", ["5.10.134-16.al8.x86_64", "5.10.134-16.1.al8.x86_64"], "required"),
+        ("5.10.134-16.1.al8.x86_64", ["5.10.134-16.al8.x86_64", "5.10.134-16.1.al8.x86_64"], "not_required"),
+        ("4.18.0-513.el8_9.x86_64", ["4.18.0-513.el8_9.x86_64", "4.18.0-553.el8_10.x86_64"], "required"),
+        (
+            "5.14.21-150500.55.44-default",
+            ["5.14.21-150500.55.9-default", "5.14.21-150500.55.44-default"],
+            "not_required",
+        ),
+        # The running one has been removed.
+        ("6.1.0-18-amd64", ["6.1.0-20-amd64"], "required"),
+        # Another kind of kernel says nothing, nor does an image for rescue.
+        ("6.1.0-18-cloud-amd64", ["6.1.0-18-cloud-amd64", "6.1.0-20-amd64", "0-rescue-1234"], "not_required"),
+        ("6.1.0-18-amd64", ["6.1.0-20-cloud-amd64"], "unknown"),
+        ("6.1.0-18-amd64", [], "unknown"),
+    ],
+)
+def test_kernels_tell_where_nothing_else_does(
+    host: HostUnderTest, running: str, installed: list[str], evidence: str
+) -> None:
+    host.distribution("debian")
+    host.program("uname", f"echo {running}")
+    for kernel in installed:
+        (host.etc / f"boot-vmlinuz-{kernel}").touch()
+    answer = host.continue_(step("one", restart="if_required"))
+    assert answer.trailer.evidence == evidence
+    if evidence == "required":
+        assert answer.said == (194, "restart")
+        assert answer.trailer.reason == f"kernel:{running},{installed[-1]}"
+
+
+def test_a_kernel_that_is_not_booted_is_tried_once(host: HostUnderTest) -> None:
+    """The boot loader keeps to the old one: another restart would change nothing."""
+    host.distribution("debian")
+    host.program("uname", "echo 6.1.0-18-amd64")
+    for number in (18, 20):
+        (host.etc / f"boot-vmlinuz-6.1.0-{number}-amd64").touch()
+    steps = (step("one", restart="if_required"),)
+    assert host.continue_(*steps).said == (194, "restart")
+    host.pretend_restart()
+    answer = host.continue_(*steps)
+    assert answer.said == (0, "done")
+    assert answer.trailer.stale == "kernel:6.1.0-18-amd64,6.1.0-20-amd64"
+
+
+def test_packages_that_would_ask_for_a_restart_and_do_not(host: HostUnderTest) -> None:
+    """Ubuntu's leave a file. Kernels need not be compared there."""
+    host.distribution("debian")
+    host.program("uname", "echo 6.1.0-18-amd64")
+    (host.etc / "boot-vmlinuz-6.1.0-20-amd64").touch()
+    (host.etc / "usr-share-update-notifier").mkdir()
+    (host.etc / "usr-share-update-notifier" / "notify-reboot-required").touch()
+    steps = (step("one", restart="if_required"),)
+    assert host.continue_(*steps).trailer.evidence == "not_required"
+    (host.etc / "run-reboot-required").touch()
+    assert host.continue_(*steps).trailer.evidence == "required"
 
 
 def test_the_trailer_fits_whatever_there_is_to_tell(host: HostUnderTest) -> None:

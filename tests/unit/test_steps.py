@@ -24,6 +24,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight 
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import (
     Policy,
+    Updates,
     check_run_id,
     read_steps,
     work_of,
@@ -50,6 +51,13 @@ def step(**more: Any) -> dict[str, Any]:
         ([step(name="x", script="true", timeout_s=0)], "timeout_s of the step 'x'"),
         ([step(name="x", script="true", attempts=0)], "attempts of the step 'x'"),
         ([step(name=f"x{n}", script="true") for n in range(21)], "at most 20"),
+        ([step(name="x", script="true", updates="all")], "updates of the step 'x' is for os_updates"),
+        ([step(name="os_updates", script="true", include=["a"])], "include of the step 'os_updates' is for os_updates"),
+        ([step(name="os_updates", include=["a"] * 101)], "include of the step 'os_updates' has 101 names"),
+        *[
+            ([step(name="os_updates", exclude=[bad])], f"exclude of the step 'os_updates' has {bad!r}")
+            for bad in ("", "a b", "a;b", "$(a)", "-y", "--installroot=/", "a\n", "a,b", "a/b", "[a]", "a?", "x" * 101)
+        ],
     ],
 )
 def test_bad_steps_are_refused(values: list[dict[str, Any]], words: str) -> None:
@@ -62,6 +70,20 @@ def test_scripts_get_unix_lines_and_built_in_steps_may_run_again() -> None:
     script, builtin = read_steps([step(name="x", script="a\r\nb", unless="c"), step(name="os_updates")])
     assert (script.script, script.unless, script.rerun) == ("a\nb\n", "c\n", False)
     assert (builtin.builtin, builtin.script, builtin.rerun) == ("os_updates", "", True)
+    assert (script.updates, builtin.updates) == (None, Updates("all", (), ()))
+
+
+def test_what_os_updates_is_to_do_reaches_the_host() -> None:
+    steps = read_steps([step(name="os_updates", updates="security", include=["kernel*"], exclude=["a", "libstdc++6"])])
+    script = Courier(FILES).script(Policy("r", "never", 10, 3), steps, method="api", sent_at=0, not_after=1)
+    lines = unpack(script)["steps/01/step"].decode().splitlines()
+    assert lines[-3:] == ["updates=security", "include=kernel*", "exclude=a libstdc++6"]
+
+
+def test_the_runner_is_sent_without_its_comments() -> None:
+    lines = read_runner(FILES).splitlines()
+    assert [line for line in lines if not line or line.lstrip().startswith("#")] == ["#!/bin/sh"]
+    assert lines[-1] == 'main "$@"; exit $?'
 
 
 @pytest.mark.parametrize("run_id", ["CHG-1234", "a", "x" * 64, "2026.11.22_a"])

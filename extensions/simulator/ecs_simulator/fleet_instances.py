@@ -41,6 +41,8 @@ class Update:
     restart: bool = False
     """Installing it makes ``needs-restarting -r`` ask for a restart."""
     fails: int = 0
+    security: bool = False
+    """``dnf --security`` installs it."""
     """How many attempts to install it fail before one passes."""
 
 
@@ -193,6 +195,7 @@ def _update(reader: Reader) -> Update:
         to_version=reader.take("to", str),
         restart=reader.take("restart", bool, False),
         fails=reader.take("fails", int, 0),
+        security=reader.take("security", bool, False),
     )
     reader.finish()
     for key, value in (("name", update.name), ("from", update.from_version), ("to", update.to_version)):

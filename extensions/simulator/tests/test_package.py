@@ -66,4 +66,4 @@ def test_its_machines_have_their_programs(installed: Path, tmp_path: Path) -> No
     state = tmp_path / "state"
     run(installed / "ecs-simulator", "run", "--fleet", fleet, "--state-dir", state, "--", "true")
     programs = {path.name for path in state.glob("machines/i-*/local/*/*")}
-    assert {"dnf", "needs-restarting", "shutdown"} <= programs
+    assert {"dnf", "needs-restarting", "rpm", "shutdown"} <= programs

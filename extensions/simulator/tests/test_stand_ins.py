@@ -56,6 +56,24 @@ async def test_updates_that_are_declared_later_appear_and_what_is_installed_stay
     assert seen(output) == ["kernel 3", "bash 5.2", "kernel 2", "curl 8.1", "bash 5.1"]
 
 
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ("--security", ["kernel 2"]),
+        ("--exclude=cu*,nosuch", ["curl 8.2"]),
+        ("k* nosuch", ["curl 8.2"]),
+        ("--security kernel", ["kernel 2", "curl 8.2"]),
+    ],
+)
+async def test_dnf_updates_what_it_is_asked_for(tmp_path: Path, options: str, left: list[str]) -> None:
+    script = (
+        f"set -f; dnf -q check-update {options} >/dev/null; dnf -q -y upgrade {options}; "
+        "dnf -q check-update | awk '{print $1, $2}'; rpm -qa --qf x | grep -c curl"
+    )
+    updates = [KERNEL, CURL | {"fails": 0, "security": True}]
+    assert seen(await sh(tmp_path, script, updates=updates)) == [*left, "1"]
+
+
 async def test_a_fleet_file_that_is_as_before_changes_nothing(tmp_path: Path) -> None:
     """An attempt that has failed does not fail again."""
     assert "Curl error" in await sh(tmp_path, "dnf -q -y upgrade", updates=[CURL])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,28 @@ from .steps import Policy, Step, work_of
 
 _PLACEHOLDER = "@PAYLOAD@"
 # The step runner's files, in the order in which they are joined into one script.
-_RUNNER = ("runner", "keeper", "restart", "session", "os_updates", "records", "start")
+_RUNNER = (
+    "runner",
+    "keeper",
+    "restart",
+    "session",
+    "os_updates",
+    "os_updates_apt",
+    "os_updates_dnf",
+    "os_updates_zypper",
+    "records",
+    "start",
+)
+_COMMENT = re.compile(r"^ *#.*\n|^\n", re.MULTILINE)
 
 
 def read_runner(folder: Path) -> str:
-    """The step runner in one piece, from its files below the role's folder ``files``; OSError when one is missing."""
-    return "\n".join((folder / "runner" / f"{part}.sh").read_text(encoding="utf-8") for part in _RUNNER)
+    """The step runner in one piece, from its files below the role's folder ``files``; OSError when one is missing.
+
+    Comments stay at home: they are a third of a delivery, and its room is limited.
+    """
+    parts = [(folder / "runner" / f"{part}.sh").read_text(encoding="utf-8") for part in _RUNNER]
+    return "#!/bin/sh\n" + _COMMENT.sub("", "".join(parts))
 
 
 class Courier:
@@ -64,6 +81,12 @@ def _step_files(folder: str, step: Step) -> dict[str, bytes]:
         "attempts": step.attempts,
         "rerun": "yes" if step.rerun else "no",
     }
+    if step.updates:
+        settings |= {
+            "updates": step.updates.which,
+            "include": " ".join(step.updates.include),
+            "exclude": " ".join(step.updates.exclude),
+        }
     files = {f"{folder}/step": _lines(settings)}
     if step.script:
         files[f"{folder}/script"] = step.script.encode()

@@ -33,6 +33,9 @@ STEP_SPEC: dict[str, dict[str, Any]] = {
     "timeout_s": {"type": "int", "default": 3600},
     "attempts": {"type": "int", "default": 1},
     "rerun": {"type": "bool", "default": False},
+    "updates": {"type": "str", "choices": ["all", "security"]},
+    "include": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
 }
 
 Connect = Callable[[str], PatchApi]

@@ -15,8 +15,20 @@ from .._sdk.errors import BadInput
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STEP_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 BUILTIN = ("os_updates",)
+# Names of packages reach a shell and package managers: what none of them takes for anything else. A * is ours.
+_PACKAGES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9+._*-]{0,99}")
+_MOST_PACKAGES = 100
 # So that the names of all steps fit into the trailer.
 MOST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Which updates the step os_updates makes: ``which`` is all or security; the others are names, with * perhaps."""
+
+    which: str = "all"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class Step:
     timeout_s: int = 3600
     attempts: int = 1
     rerun: bool = False
+    updates: Updates | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,9 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
         raise BadInput(
             f"The step {name!r} has neither a script nor the name of a built-in step ({', '.join(BUILTIN)})."
         )
+    for what in ("updates", "include", "exclude"):
+        if value.get(what) and not builtin:
+            raise BadInput(f"{what} of the step {name!r} is for os_updates, and this step is a script.")
     for what in ("timeout_s", "attempts"):
         if value[what] < 1:
             raise BadInput(f"{what} of the step {name!r} must be at least 1.")
@@ -96,7 +112,24 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
         attempts=value["attempts"],
         # A built-in step looks anew at what there is to do, so it may always start again.
         rerun=bool(value["rerun"] or builtin),
+        updates=_read_updates(name, value) if builtin else None,
     )
+
+
+def _read_updates(name: str, value: Mapping[str, Any]) -> Updates:
+    chosen: dict[str, tuple[str, ...]] = {}
+    for what in ("include", "exclude"):
+        chosen[what] = tuple(value.get(what) or ())
+        if len(chosen[what]) > _MOST_PACKAGES:
+            raise BadInput(f"{what} of the step {name!r} has {len(chosen[what])} names, and takes {_MOST_PACKAGES}.")
+        for package in chosen[what]:
+            if not _PACKAGES.fullmatch(package):
+                raise BadInput(
+                    f"{what} of the step {name!r} has {package!r}, which is no name of a package: 1 to 100 of the "
+                    "characters A-Z, a-z, 0-9, '+', '.', '_', '-' and '*', of which '+', '.', '_' and '-' are not the "
+                    "first."
+                )
+    return Updates(value.get("updates") or "all", chosen["include"], chosen["exclude"])
 
 
 def _unix_lines(text: str) -> str:

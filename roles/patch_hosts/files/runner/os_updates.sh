@@ -1,28 +1,37 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The built-in step os_updates.
+# The built-in step os_updates: what is alike with all package managers. What each one does is in os_updates_*.sh:
+#   look_NAME      reads the repositories; 0 nothing to do, 100 there may be something, anything else: it cannot be known
+#   upgrade_NAME   updates what the step asks for
 # Names are shared between the parts; `make shell` checks them together.
 # shellcheck disable=SC2034,SC2154
 
-# Update all packages, and record what has changed since the first attempt of the run, however the attempts ended.
+# Update packages, and record what has changed since the first attempt of the run, however the attempts ended.
 os_updates() {
-  if ! command -v dnf >/dev/null 2>&1; then
-    echo "os_updates: this version knows dnf only, and this host has no dnf"
+  # Names with a * are for us to match, and not for the shell.
+  set -f
+  if ! find_manager; then
+    echo "os_updates: this host has no package manager that is its own (dnf, yum, apt or zypper)"
     return 69
   fi
-  # 100: there are updates, 0: there are none. dnf says 0 as well when it skips a repository that it cannot read.
-  dnf -q check-update '--setopt=*.skip_if_unavailable=0'
+  list_installed "$run/packages.after" || return 1
+  [ -s "$run/packages.before" ] || cp "$run/packages.after" "$run/packages.before" || return 1
+  case "$manager" in
+  apt-get) look_apt ;;
+  zypper) look_zypper ;;
+  *) look_dnf ;;
+  esac
   case "$?" in
   0)
-    if [ ! -s "$run/packages.before" ]; then
-      echo "os_updates: nothing to do"
-      return "$STEP_UNCHANGED"
-    fi
+    echo "os_updates: nothing to do"
     ended=0
     ;;
   100)
-    [ -s "$run/packages.before" ] || list_installed >"$run/packages.before" || return 1
-    dnf -y upgrade
+    case "$manager" in
+    apt-get) upgrade_apt ;;
+    zypper) upgrade_zypper ;;
+    *) upgrade_dnf ;;
+    esac
     ended=$?
     ;;
   *)
@@ -30,9 +39,10 @@ os_updates() {
     return 1
     ;;
   esac
-  list_installed >"$run/packages.after" || return 1
+  list_installed "$run/packages.after" || return 1
   # A version that was not there before, of a package that was (a kernel may be there in several).
-  awk 'NR == FNR { had[$1, $2] = 1; old[$1] = $2; next }
+  awk "$NEWER"'
+    NR == FNR { had[$1, $2] = 1; if (newer($2, old[$1])) old[$1] = $2; next }
     !(($1, $2) in had) && ($1 in old) { print $1, old[$1], $2 }' \
     "$run/packages.before" "$run/packages.after" >"$run/packages"
   sync_file "$run/packages"
@@ -40,6 +50,119 @@ os_updates() {
   [ -s "$run/packages" ] || return "$STEP_UNCHANGED"
 }
 
-list_installed() {
-  dnf -q list --installed | awk 'NF >= 3 { sub(/\.[^.]*$/, "", $1); print $1, $2 }'
+# Sets manager to the distribution's own: a Debian may have dnf as well, with nothing in its database.
+find_manager() {
+  distribution=$(
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    echo " ${ID:-} ${ID_LIKE:-} "
+  ) 2>/dev/null
+  case "$distribution" in
+  *' debian '*) managers=apt-get ;;
+  *suse*) managers=zypper ;;
+  *) managers='dnf yum' ;;
+  esac
+  for manager in $managers; do
+    command -v "$manager" >/dev/null 2>&1 && return 0
+  done
+  manager=
+  return 1
 }
+
+# Lines "name version" into a file, which is whole or not there.
+list_installed() {
+  if [ "$manager" = apt-get ]; then
+    # shellcheck disable=SC2016
+    dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' | awk '$1 ~ /^.i/ { print $2, $3 }'
+  else
+    # Keys are "packages" too.
+    rpm -qa --qf '%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' | grep -v '^gpg-pubkey '
+  fi | sort -u >"$1.new"
+  if [ ! -s "$1.new" ]; then
+    echo "os_updates: cannot list the packages that are installed"
+    return 1
+  fi
+  mv "$1.new" "$1"
+}
+
+# Of the packages on standard input, those that are to be included and not excluded.
+choose() {
+  while read -r package _version; do
+    [ -z "$include" ] || is_of "${package%:*}" "$include" || continue
+    is_of "${package%:*}" "$exclude" || echo "$package"
+  done
+}
+
+is_of() {
+  for pattern in $2; do
+    # shellcheck disable=SC2254
+    case "$1" in
+    $pattern) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# Sets chosen to what the step includes by name; false when none of it is installed here.
+choose_included() {
+  chosen=
+  [ -n "$include" ] || return 0
+  chosen=$(choose <"$run/packages.after")
+  [ -n "$chosen" ]
+}
+
+# Run a package manager, again and again while another one holds its lock.
+patiently() {
+  patient_until=$(($(uptime_s) + LOCK_PATIENCE_S))
+  while :; do
+    # Through a pipe, whoever is started as a service by it could keep us waiting.
+    printed_from=$(($(wc -c <"$run/log") + 1))
+    "$@"
+    code=$?
+    was_locked || return "$code"
+    if [ "$(uptime_s)" -ge "$patient_until" ]; then
+      echo "os_updates: somebody else has held the package manager's lock for $LOCK_PATIENCE_S s"
+      exit 1
+    fi
+    sleep "$LOCK_PAUSE_S"
+  done
+}
+
+printed() {
+  tail -c "+$printed_from" "$run/log"
+}
+
+# 7: zypper, 200: dnf and yum. apt has sentences.
+was_locked() {
+  case "$code" in
+  0) return 1 ;;
+  7 | 200) return 0 ;;
+  esac
+  printed | grep -q 'Could not get lock\|Unable to lock\|Unable to acquire the dpkg\|locked by another process'
+}
+
+# For awk: whether a version is newer than another, by runs of digits and of letters, as rpm does. Numbers are compared
+# as numbers (6.8.0-31 is older than 6.8.0-100), a number is newer than a word, and more is newer.
+NEWER='
+  function part(text) {
+    match(text, text ~ /^[0-9]/ ? "^[0-9]+" : "^[A-Za-z]+")
+    return substr(text, 1, RLENGTH)
+  }
+  function newer(a, b, x, y) {
+    while (1) {
+      sub(/^[^A-Za-z0-9]+/, "", a)
+      sub(/^[^A-Za-z0-9]+/, "", b)
+      if (a == "" || b == "") return a != ""
+      x = part(a)
+      y = part(b)
+      a = substr(a, length(x) + 1)
+      b = substr(b, length(y) + 1)
+      if (x ~ /^[0-9]/ && y ~ /^[0-9]/) {
+        if (x + 0 != y + 0) return x + 0 > y + 0
+      } else if (x != y) {
+        if (x ~ /^[0-9]/) return 1
+        if (y ~ /^[0-9]/) return 0
+        return x > y
+      }
+    }
+  }'

@@ -26,6 +26,9 @@ read_request() {
 read_step() {
   builtin=
   name=
+  updates=
+  include=
+  exclude=
   while IFS='=' read -r key value; do
     case "$key" in
     name) name=$value ;;
@@ -34,6 +37,9 @@ read_step() {
     timeout_s) timeout_s=$value ;;
     attempts) attempts=$value ;;
     rerun) rerun=$value ;;
+    updates) updates=$value ;;
+    include) include=$value ;;
+    exclude) exclude=$value ;;
     esac
   done <"$step/step"
   # Without its steps the keeper must not go on as if there were none.
@@ -42,7 +48,7 @@ read_step() {
 
 # A checksum of what the step does. Its guard may be mended without making it another step.
 content() {
-  { echo "$builtin"; cat "$step/script" 2>/dev/null; } | cksum | tr ' ' '-'
+  { echo "$builtin$updates$include$exclude"; cat "$step/script" 2>/dev/null; } | cksum | tr ' ' '-'
 }
 
 # A record that what follows depends on: without it the keeper stops.

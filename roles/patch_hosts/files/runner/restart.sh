@@ -98,27 +98,80 @@ ask_for_restart() {
 
 # Sets evidence to required, not_required or unknown, and evidence_reason.
 find_evidence() {
-  evidence=unknown
-  evidence_reason=nothing_tells
+  evidence=
   if [ -e /run/reboot-required ]; then
-    evidence=required
-    evidence_reason=/run/reboot-required
-    return 0
+    found required /run/reboot-required
+  elif find_manager; then
+    case "$manager" in
+    # Where this is, packages leave that file when they want a restart.
+    apt-get) [ ! -e /usr/share/update-notifier/notify-reboot-required ] || found not_required no_reboot-required ;;
+    zypper) ask_zypper ;;
+    *) ask_needs_restarting ;;
+    esac
   fi
-  command -v needs-restarting >/dev/null 2>&1 || return 0
-  hint=$(
-    exec 8>&- 9>&-
-    timeout "$EVIDENCE_TIMEOUT_S" needs-restarting -r 2>&1
-  )
-  case "$?:$hint" in
-  0:*)
-    evidence=not_required
-    evidence_reason=needs-restarting
-    ;;
+  [ -n "$evidence" ] || compare_kernels
+}
+
+found() {
+  evidence=$1
+  evidence_reason=$2
+}
+
+ask_needs_restarting() {
+  # yum's is a program of its own. With dnf, a program of that name may be that of zypper.
+  if [ "$manager" = dnf ]; then ask dnf -q needs-restarting -r; else ask needs-restarting -r; fi
+  case "$code:$hint" in
+  0:*) found not_required needs-restarting ;;
   # Any error of dnf ends with 1 too: only its sentence counts.
   1:*"Reboot is required"*)
-    evidence=required
-    evidence_reason=needs-restarting:$(echo "$hint" | sed -n 's/^  \* //p' | sort | tr '\n' ',' | sed 's/,$//')
+    found required "needs-restarting:$(echo "$hint" | sed -n 's/^  \* //p' | sort | tr '\n' ',' | sed 's/,$//')"
     ;;
   esac
+}
+
+# Its package may bring a needs-restarting of its own, which ends with 1 for any error.
+ask_zypper() {
+  ask zypper --non-interactive needs-rebooting
+  case "$code" in
+  0) found not_required zypper ;;
+  102) found required zypper:needs-rebooting ;;
+  esac
+}
+
+# Sets hint to what a program says, and code.
+ask() {
+  hint=$(
+    exec 8>&- 9>&-
+    timeout "$EVIDENCE_TIMEOUT_S" "$@" 2>&1
+  )
+  code=$?
+}
+
+# Where nothing else tells. That it says nothing of libraries is why it comes last.
+compare_kernels() {
+  running=$(uname -r)
+  newest=$(installed_kernels | newest_kernel "$running")
+  case "$newest" in
+  '') found unknown nothing_tells ;;
+  "$running") found not_required "kernel:$running" ;;
+  *) found required "kernel:$running,$newest" ;;
+  esac
+}
+
+installed_kernels() {
+  for kernel in /boot/vmlinuz-*; do
+    [ ! -e "$kernel" ] || echo "${kernel#/boot/vmlinuz-}"
+  done
+}
+
+# Of the kernels on standard input, the newest that is of the running one's kind (-generic, -cloud-amd64, +debug and
+# the like); nothing when there is none, as in a container.
+newest_kernel() {
+  awk -v running="$1" "$NEWER"'
+    function kind(name) { gsub(/[0-9._~]+/, " ", name); return name }
+    kind($1) == kind(running) {
+      if ($1 == running) seen = running
+      if (newer($1, newest == "" ? running : newest)) newest = $1
+    }
+    END { print newest == "" ? seen : newest }'
 }

@@ -9,7 +9,7 @@
 #   runner.sh watch RUN LEADER START SECONDS   ends a step that takes too long
 #
 # It is sent as one script, joined from this file (the runner: started by the agent, waits for the keeper), keeper.sh,
-# restart.sh, session.sh, os_updates.sh, records.sh and start.sh.
+# restart.sh, session.sh, os_updates.sh, os_updates_*.sh, records.sh and start.sh, without the lines that are comments.
 #
 # The host owns the state. BASE/runs/RUN_ID holds the records of a run; each is written whole and synced before
 # anything depends on it. The keeper holds a lock for as long as it works and outlives the agent's kill of the
@@ -31,6 +31,7 @@
 #   RUN/restarts             proven restarts, one a line: method before after requested_at proven_at reason
 #   RUN/stale_reason         what still asked for a restart right after the last proven one
 #   RUN/packages             packages updated, one a line: name from to; .before and .after: all that are installed
+#   RUN/apt.plan, RUN/zypp.* what os_updates has told apt, and tells zypper
 #   RUN/writable             written to see whether anything can be
 #   *.new                    a record that is not whole yet
 #
@@ -55,6 +56,8 @@ CLOCK_SKEW_S=300
 TERM_GRACE_S=10
 GUARD_TIMEOUT_S=60
 EVIDENCE_TIMEOUT_S=60
+LOCK_PATIENCE_S=600
+LOCK_PAUSE_S=5
 KEEP_RUNS_DAYS=30
 SUMMARY_LOG_LINES=15
 # A trailer has at most 4 KB.

@@ -6,11 +6,11 @@ from importlib import resources
 from ecs_simulator.fleet_instances import InstanceSpec
 
 _UPDATES = "/var/lib/updates"
-_PACKAGE_MANAGER = tuple(f"/usr/local/bin/{name}" for name in ("dnf", "needs-restarting"))
+_PACKAGE_MANAGER = tuple(f"/usr/local/bin/{name}" for name in ("dnf", "needs-restarting", "rpm"))
 CLOCK_SKEW = "/run/clock-skew"
 
 # For a machine without a package manager: in an earlier version of the fleet file it may have had one.
-WITHOUT = f"[ ! -e {_UPDATES} ] || rm -r {_UPDATES} {' '.join(_PACKAGE_MANAGER)}"
+WITHOUT = f"[ ! -e {_UPDATES} ] || rm -rf {_UPDATES} {' '.join(_PACKAGE_MANAGER)}"
 
 
 def stand_ins(spec: InstanceSpec) -> dict[str, bytes]:
@@ -30,7 +30,8 @@ def _program(name: str) -> bytes:
 
 def _declared(spec: InstanceSpec) -> bytes:
     lines = [
-        f"{update.name} {update.from_version} {update.to_version} {str(update.restart).lower()} {update.fails}\n"
+        f"{update.name} {update.from_version} {update.to_version} {str(update.restart).lower()} {update.fails} "
+        f"{str(update.security).lower()}\n"
         for update in spec.updates
     ]
     return "".join(lines).encode()
