@@ -70,6 +70,22 @@ def test_batches_restart_and_a_second_run(fleet: Cloud) -> None:
     assert [again.recap(host)["changed"] for host in "abcd"] == [0, 0, 0, 0]
 
 
+def test_updates_are_chosen_by_kind_and_by_name(folder: Path) -> None:
+    names = ("kernel", "curl", "openssl", "vim")
+    updates = [{"name": name, "from": "1.0", "to": "2.0", "security": name != "vim"} for name in names]
+    cloud = make_cloud(folder, {"name": "a", "updates": updates})
+    try:
+        wanted = {"name": "os_updates", "updates": "security", "include": ["*l", "vim"], "exclude": ["kern*"]}
+        outcome = patch(cloud, patch_hosts_batches=["100%"], patch_hosts_steps=[wanted])
+        assert outcome.status == 0, outcome.output
+        packages = outcome.result["hosts"]["a"]["packages"]
+        assert {package["name"] for package in packages} == {"curl", "openssl"}
+        rest = patch(cloud, patch_hosts_batches=["100%"])
+        assert {package["name"] for package in rest.result["hosts"]["a"]["packages"]} == {"kernel", "vim"}
+    finally:
+        cloud.stop()
+
+
 def test_batches_may_be_a_text_as_surveys_give_it(fleet: Cloud) -> None:
     outcome = fleet.playbook(PATCH, "-e", "patch_hosts_batches=[2,'50%','100%']")
     assert outcome.status == 0, outcome.output
@@ -244,6 +260,7 @@ def test_starting_in_the_middle_is_refused(fleet: Cloud) -> None:
         ({"patch_hosts_run_id": "no good/id"}, "The run id 'no good/id' must be 1 to 64 of the characters"),
         ({"patch_hosts_steps": [{"name": "x"}]}, "neither a script nor the name of a built-in step"),
         ({"patch_hosts_steps": [{"name": "x", "script": "true", "retries": 2}]}, "patch_hosts_steps.retries."),
+        ({"patch_hosts_steps": [{"name": "os_updates", "include": ["a;b"]}]}, "'a;b', which is no name of a package"),
         ({"patch_hosts_timeouts": {"settle": 1}}, "settle_time is 1 s, and must be at least 10 s"),
         ({"patch_hosts_restart": "sometimes"}, "value of patch_hosts_restart must be one of"),
         ({"patch_hosts_restart_method": "hammer"}, "value of patch_hosts_restart_method must be one of"),
