@@ -21,7 +21,7 @@ options:
   fail_on_instance_failure:
     description:
       - Whether the task fails when an instance failed. The results of all instances are returned either way.
-      - If V(true), instances that cannot be meant are refused before anything is done. Those are ids that the region
+      - If V(true), instances that cannot take part are refused before anything is done. Those are ids that the region
         does not have, and instances of another platform than what is sent to them. If V(false), they are reported as
         failed like others, and keep the rest from nothing.
     type: bool

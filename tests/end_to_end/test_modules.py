@@ -112,7 +112,7 @@ def test_instances_that_cannot_be_meant_are_named_before_anything_is_done(cloud:
     outcome = cloud.play([{module: options, "check_mode": check_mode} for module, options, _words in tasks])
     for result, (_module, _options, words) in zip(outcome.results, tasks, strict=True):
         assert result["refused"] is True
-        assert result["msg"].startswith("Nothing was done, because 1 of 2 instances cannot be meant. ")
+        assert result["msg"].startswith("Nothing was done, because 1 of 2 instances cannot take part. ")
         assert words.replace("win:", f"{ids['win-01']}:") in result["msg"]
         assert result["msg"].endswith("or go on without them with fail_on_instance_failure: false.")
     assert [len(cloud.audit(action=action)) for action in actions] == before

@@ -205,7 +205,7 @@ def test_instances_that_do_not_run_or_are_not_there_fail_and_are_not_waited_for(
 def test_an_id_that_there_is_not_is_refused_before_anything_is_installed(dry: bool) -> None:
     world = World("i-1")
     world.offline("i-1")
-    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-nope: There is no such instance in "):
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot take part\. i-nope: There is no such instance in "):
         world.ensure(ids=["i-1", "i-nope"], dry=dry, install_after_s=0)
     assert world.installed() == []
 

@@ -210,7 +210,7 @@ def test_check_mode_predicts_and_asks_for_nothing() -> None:
 @pytest.mark.parametrize("dry", [True, False])
 def test_an_id_that_there_is_not_is_refused_before_the_others_are_stopped(dry: bool) -> None:
     world = World(i_1="Running")
-    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-far: There is no such instance in "):
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot take part\. i-far: There is no such instance in "):
         world.bring(STOPPED, ids=["i-1", "i-far"], dry=dry)
     assert world.asked() == []
 

@@ -314,7 +314,7 @@ def reboot_module(world: World, *ids: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("dry", [True, False])
 def test_an_id_that_there_is_not_is_refused_before_the_others_are_asked(dry: bool) -> None:
     world = World("i-1")
-    with pytest.raises(BadInput, match=r"1 of 2 instances cannot be meant\. i-far: There is no such instance in "):
+    with pytest.raises(BadInput, match=r"1 of 2 instances cannot take part\. i-far: There is no such instance in "):
         reboot_module(world, "i-1", "i-far", dry=dry)
     assert world.api.called("run_command") == []
     result = reboot_module(world, "i-1", "i-far", dry=dry, fail=False)

@@ -145,7 +145,7 @@ def test_instances_that_cannot_be_meant_are_refused_before_anything_runs(dry: bo
         run(api, target=target, dry=dry)
     assert api.sent == []
     assert str(caught.value) == (
-        "Nothing was done, because 3 of 5 instances cannot be meant. i-2: The script is for linux, and the instance "
+        "Nothing was done, because 3 of 5 instances cannot take part. i-2: The script is for linux, and the instance "
         "runs windows; i-nope: There is no such instance in cn-test. Check the instance id and the region; mi-nope: "
         "There is no such managed instance in cn-test. Check its id and the region, or register it again. Leave them "
         "out, or go on without them with fail_on_instance_failure: false."

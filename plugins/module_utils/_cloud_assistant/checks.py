@@ -65,7 +65,7 @@ def check_all_given(parameters: Mapping[str, str], defined: Iterable[str], optio
     """No parameter of the script is forgotten.
 
     RunCommandRequest.Parameters: one that is not passed becomes an empty text, which turns ``rm -rf /srv/{{folder}}``
-    into something else. When as many are passed as a call takes, the others cannot be meant.
+    into something else. When as many are passed as a call takes, leaving out the others is no slip.
     """
     given = {name.lower() for name in (*parameters, *optional)}
     missing = [name for name in defined if name.lower() not in given and not name.lower().startswith("acs::")]

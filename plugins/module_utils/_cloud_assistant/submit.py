@@ -74,7 +74,7 @@ class Submission:
 def submit(api: CommandApi, command: Startable, instance_ids: Sequence[str], *, strict: bool = False) -> Submission:
     """Run a command on every fit instance. Raises what looking at the instances raises, and nothing after that.
 
-    With ``strict`` it runs on none when there are instances that cannot be meant.
+    With ``strict`` it runs on none when there are instances that cannot take part.
     """
     command.check()
     submission = Submission(failures=find_unfit(api, instance_ids, command.platform, command.purpose))

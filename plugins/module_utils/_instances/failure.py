@@ -29,7 +29,7 @@ class Failure:
 
     ``kind`` is one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost; ``info`` is a
     sentence for the user; ``code`` is the API's error code where there is one. ``mistaken`` says that the instance
-    cannot be meant, however long one waits: the region has none of its id, or it is of another platform.
+    cannot take part, however long one waits: the region has none of its id, or it is of another platform.
     """
 
     kind: str

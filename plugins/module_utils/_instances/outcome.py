@@ -46,14 +46,14 @@ def failure_sentence(results: Mapping[str, dict[str, Any]], what: str) -> str | 
 
 
 def refuse_mistakes(failures: Mapping[str, Failure], total: int) -> None:
-    """Raise :class:`BadInput` when instances were named that cannot be meant.
+    """Raise :class:`BadInput` when instances were named that cannot take part.
 
     For who wants a task to fail with its instances it fails before anything is done, rather than in the middle.
     """
     mistakes = {instance_id: failure.info for instance_id, failure in failures.items() if failure.mistaken}
     if mistakes:
         raise BadInput(
-            f"Nothing was done, because {len(mistakes)} of {total} instances cannot be meant. {_listed(mistakes)} "
+            f"Nothing was done, because {len(mistakes)} of {total} instances cannot take part. {_listed(mistakes)} "
             "Leave them out, or go on without them with fail_on_instance_failure: false."
         )
 
