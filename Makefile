@@ -164,7 +164,8 @@ $(COLLECTION):
 .venv/.node: extensions/simulator/tests/clients/package.json .venv/.runtime
 	@mkdir -p .venv/node && cp $< .venv/node
 	@if command -v npm >/dev/null; then npm install --prefix .venv/node --cache .venv/cache/npm --no-package-lock \
-		--no-audit --no-fund --ignore-scripts --silent; else echo "No npm here: no client in JavaScript is tested"; fi
+		--no-audit --no-fund --ignore-scripts --no-update-notifier --loglevel=error || echo "npm could not: no client in JavaScript is tested"; \
+		else echo "No npm here: no client in JavaScript is tested"; fi
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
