@@ -46,7 +46,8 @@ def _events(history: History) -> Iterator[tuple[float, str]]:
         yield note.at, f"ledger: {note.word} {note.run_id} {note.step} in boot {note.boot_id}"
     for verdict in history.verdicts:
         told = ("status", "failure", "error_info", "restarted", "steps", "receipts", "cycles", "invoke_ids")
-        yield verdict.at, f"verdict of {verdict.run_id}: { ({key: verdict.content[key] for key in told}) }"
+        words = {key: verdict.content[key] for key in told}
+        yield verdict.at, f"verdict of {verdict.run_id}: {words}"
 
 
 def _clock(at: float) -> str:

@@ -95,10 +95,10 @@ class RealHost:
         os.replace(temporary, path)
 
     def run(self, command: Sequence[str], timeout_s: float) -> Done:
-        # A file and no pipe: a service that a script has started may hold on to its output.
+        # A file and no pipe, as AnsibleModule.run_command has: a service that was started may hold on to its output.
         with tempfile.TemporaryFile() as output:
             try:
-                status = subprocess.call(
+                status = subprocess.call(  # pylint: disable=ansible-bad-function
                     list(command),
                     cwd="/",
                     env=_environment(os.environ),
@@ -117,7 +117,7 @@ class RealHost:
             return Done(status, output.read().decode("utf-8", "replace"))
 
     def run_after(self, pid: int, delay_s: int, command: Sequence[str]) -> None:
-        subprocess.Popen(
+        subprocess.Popen(  # pylint: disable=ansible-bad-function
             _shell(delay_s, command),
             cwd=f"/proc/{pid}" if os.path.isdir(f"/proc/{pid}") else "/",
             env=_environment(os.environ),

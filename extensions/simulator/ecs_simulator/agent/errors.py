@@ -65,7 +65,7 @@ def explain(error: MachineError) -> Invalid | Failed:
             return _failed("NoEnoughSpace", str(error))
         case CannotStart(errno=None):
             return _failed("SystemDefaultShellNotFound", str(error))
-        case CannotStart(errno=int(number)):
+        case CannotStart(errno=int() as number):
             return _failed(f"ExecuteScriptFailed.{errno_phrase(number)}", str(error))
     return _failed("ExecuteScriptFailed", str(error))
 
