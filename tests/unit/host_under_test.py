@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery i
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer, read_trailer
 
 RUNNER = read_runner(Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files")
+OS_UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "if_required", "updates": "all"}
 OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
 
 
@@ -163,6 +164,14 @@ def until(look: Callable[[], bool], seconds: float = 30) -> None:
     while not look():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def host_with(shell: str, folder: Path) -> Iterator[HostUnderTest]:
+    """A host, of which nothing runs on afterwards."""
+    yield HostUnderTest(folder, shell)
+    for pid in processes_with(str(folder)):
+        kill(pid)
 
 
 def processes_with(text: str) -> list[int]:

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
+    OS_UPDATES,
     OTHER_BOOT,
     Answer,
     HostUnderTest,
+    host_with,
     kill,
     kill_everything,
     processes_with,
@@ -32,9 +34,8 @@ pytestmark = pytest.mark.once
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
     if not shutil.which(request.param):
         pytest.skip(f"there is no {request.param} here")
-    yield HostUnderTest(tmp_path, request.param)
-    for pid in processes_with(str(tmp_path)):
-        kill(pid)
+    with host_with(request.param, tmp_path) as host:
+        yield host
 
 
 def step(name: str, script: str = "", **more: Any) -> dict[str, Any]:
@@ -694,7 +695,7 @@ case "$1 $2" in
 esac
 """
 RPM = 'if [ -e $TRACE.patched ]; then echo "kernel 2"; else echo "kernel 1"; fi; echo "bash 5"; echo "gpg-pubkey $$"'
-UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "never", "updates": "all"}
+UPDATES = OS_UPDATES | {"restart": "never"}
 
 
 def test_os_updates_updates_and_records(host: HostUnderTest) -> None:

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import HostUnderTest, kill, processes_with, until
+from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
+    OS_UPDATES,
+    HostUnderTest,
+    host_with,
+    until,
+)
 from ansible_collections.cloudops.alibaba.tests.unit.real_rpms import RealRpms, built
 
 _MISSING = [name for name in ("dnf", "rpmbuild", "createrepo_c") if not shutil.which(name)]
@@ -23,14 +28,12 @@ _PACKAGES = "usr/lib/python3/dist-packages"
 _PLUGIN = f"{_PACKAGES}/dnf-plugins/needs_restarting.py"
 # Debian's dnf-plugins-core cannot be installed beside zypper: .ci/run unpacks it here.
 _UNPACKED = "/usr/local/share/dnf-plugins-core"
-UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "if_required", "updates": "all"}
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostUnderTest]:
-    yield HostUnderTest(tmp_path, "dash")
-    for pid in processes_with(str(tmp_path)):
-        kill(pid)
+    with host_with("dash", tmp_path) as host:
+        yield host
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def dnf(host: HostUnderTest, tmp_path: Path) -> RealRpms:
 
 
 def test_all_is_updated_but_what_is_held(host: HostUnderTest, dnf: RealRpms) -> None:
-    answer = host.continue_(UPDATES)
+    answer = host.continue_(OS_UPDATES)
     assert answer.said == (0, "done"), (host.run / "log").read_text(encoding="utf-8")
     assert dnf.installed == {"app": "2.0", "kernel": "2.0", "held": "1.0"}
     assert answer.trailer.packages == (
@@ -60,7 +63,7 @@ def test_all_is_updated_but_what_is_held(host: HostUnderTest, dnf: RealRpms) -> 
     # Without its plugin dnf cannot tell whether a restart is required.
     assert answer.trailer.evidence == "unknown"
     shutil.rmtree(host.run)
-    again = host.continue_(UPDATES)
+    again = host.continue_(OS_UPDATES)
     assert again.said == (0, "done")
     assert again.trailer.steps["os_updates"]["state"] == "unchanged"
 
@@ -79,24 +82,24 @@ def test_all_is_updated_but_what_is_held(host: HostUnderTest, dnf: RealRpms) -> 
 def test_security_updates_and_names(
     host: HostUnderTest, dnf: RealRpms, options: dict[str, str], installed: dict[str, str]
 ) -> None:
-    answer = host.continue_(UPDATES | options)
+    answer = host.continue_(OS_UPDATES | options)
     assert answer.said == (0, "done"), (host.run / "log").read_text(encoding="utf-8")
     assert dnf.installed == installed | {"held": "1.0"}
     assert answer.trailer.changed is ("2.0" in installed.values())
 
 
 def test_a_list_that_dnf_keeps_is_not_believed(host: HostUnderTest, dnf: RealRpms) -> None:
-    assert host.continue_(UPDATES).said == (0, "done")
+    assert host.continue_(OS_UPDATES).said == (0, "done")
     dnf.offer(built("app", "3.0"))
     shutil.rmtree(host.run)
-    assert host.continue_(UPDATES).trailer.changed
+    assert host.continue_(OS_UPDATES).trailer.changed
     assert dnf.installed["app"] == "3.0"
 
 
 def test_a_repository_that_cannot_be_read_is_a_failure(host: HostUnderTest, dnf: RealRpms) -> None:
     """Also one that dnf is told to skip then, as this one is."""
     dnf.know("gone", "file:///nosuch")
-    answer = host.continue_(UPDATES)
+    answer = host.continue_(OS_UPDATES)
     assert answer.said == (1, "failed")
     assert "it is unknown whether there are updates" in answer.output
     assert dnf.installed["app"] == "1.0"
@@ -114,7 +117,7 @@ def plugin(dnf: RealRpms, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("plugin")
 def test_the_plugin_tells_that_a_restart_is_required(host: HostUnderTest) -> None:
-    answer = host.continue_(UPDATES)
+    answer = host.continue_(OS_UPDATES)
     assert answer.said == (194, "restart")
     assert answer.trailer.evidence == "required"
     assert answer.trailer.reason == "needs-restarting:kernel"
@@ -123,7 +126,7 @@ def test_the_plugin_tells_that_a_restart_is_required(host: HostUnderTest) -> Non
 @pytest.mark.usefixtures("plugin")
 def test_the_plugin_tells_that_none_is_required(host: HostUnderTest, dnf: RealRpms) -> None:
     dnf.remove("kernel")
-    answer = host.continue_(UPDATES)
+    answer = host.continue_(OS_UPDATES)
     assert answer.said == (0, "done")
     assert answer.trailer.evidence == "not_required"
 
@@ -134,7 +137,7 @@ def test_the_lock_is_waited_for(host: HostUnderTest, dnf: RealRpms, tmp_path: Pa
     lock = tmp_path / "cache" / "metadata_lock.pid"
     other = subprocess.Popen(["sleep", "600"])
     lock.write_text(str(other.pid), encoding="utf-8")
-    process = host.start(UPDATES)
+    process = host.start(OS_UPDATES)
     log = host.run / "log"
     until(lambda: log.exists() and log.read_text(encoding="utf-8").count(str(other.pid)) > 1)
     assert process.poll() is None

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import HostUnderTest, kill, processes_with, until
+from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
+    OS_UPDATES,
+    HostUnderTest,
+    host_with,
+    until,
+)
 from ansible_collections.cloudops.alibaba.tests.unit.real_rpms import RealRpms, built
 
 _MISSING = [name for name in ("zypper", "rpmbuild", "createrepo_c") if not shutil.which(name)]
@@ -19,15 +24,13 @@ pytestmark = [
     pytest.mark.skipif(bool(_MISSING), reason=f"there is no {', '.join(_MISSING)} here"),
     pytest.mark.skipif(os.geteuid() != 0, reason="rpm installs for root only"),
 ]
-UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "if_required", "updates": "all"}
 RESTART = "<reboot_suggested>True</reboot_suggested>"
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostUnderTest]:
-    yield HostUnderTest(tmp_path, "dash")
-    for pid in processes_with(str(tmp_path)):
-        kill(pid)
+    with host_with("dash", tmp_path) as host:
+        yield host
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def zypper(host: HostUnderTest, tmp_path: Path) -> RealRpms:
 
 
 def test_all_is_updated_but_what_is_held(host: HostUnderTest, zypper: RealRpms) -> None:
-    answer = host.continue_(UPDATES, restart="never")
+    answer = host.continue_(OS_UPDATES, restart="never")
     assert answer.said == (0, "done"), (host.run / "log").read_text(encoding="utf-8")
     assert zypper.installed == {"app": "2.0", "core": "2.0", "held": "1.0"}
     assert answer.trailer.packages == (
@@ -60,7 +63,7 @@ def test_all_is_updated_but_what_is_held(host: HostUnderTest, zypper: RealRpms) 
         {"name": "core", "from": "1.0-1", "to": "2.0-1"},
     )
     shutil.rmtree(host.run)
-    again = host.continue_(UPDATES, restart="never")
+    again = host.continue_(OS_UPDATES, restart="never")
     assert again.said == (0, "done")
     assert again.trailer.steps["os_updates"]["state"] == "unchanged"
 
@@ -78,7 +81,7 @@ def test_all_is_updated_but_what_is_held(host: HostUnderTest, zypper: RealRpms) 
 def test_security_updates_and_names(
     host: HostUnderTest, zypper: RealRpms, options: dict[str, str], installed: dict[str, str]
 ) -> None:
-    answer = host.continue_(UPDATES | options, restart="never")
+    answer = host.continue_(OS_UPDATES | options, restart="never")
     assert answer.said == (0, "done"), (host.run / "log").read_text(encoding="utf-8")
     assert zypper.installed == installed | {"held": "1.0"}
     assert answer.trailer.changed is ("2.0" in installed.values())
@@ -88,20 +91,20 @@ def test_security_updates_and_names(
 
 
 def test_a_security_patch_is_whole(host: HostUnderTest, zypper: RealRpms) -> None:
-    answer = host.continue_(UPDATES | {"updates": "security", "include": "core"})
+    answer = host.continue_(OS_UPDATES | {"updates": "security", "include": "core"})
     assert answer.said == (1, "failed")
     assert "zypper installs a security patch whole" in answer.output
     assert zypper.installed["core"] == "1.0"
 
 
 def test_a_patch_that_asks_for_a_restart_gets_one(host: HostUnderTest, zypper: RealRpms) -> None:
-    answer = host.continue_(UPDATES | {"updates": "security"})
+    answer = host.continue_(OS_UPDATES | {"updates": "security"})
     assert answer.said == (194, "restart"), (host.run / "log").read_text(encoding="utf-8")
     assert answer.trailer.reason == "zypper:needs-rebooting"
 
 
 def test_without_such_a_patch_there_is_none(host: HostUnderTest, zypper: RealRpms) -> None:
-    answer = host.continue_(UPDATES | {"include": "app"})
+    answer = host.continue_(OS_UPDATES | {"include": "app"})
     assert answer.said == (0, "done")
     assert zypper.installed["app"] == "2.0"
     assert answer.trailer.evidence == "not_required"
@@ -109,7 +112,7 @@ def test_without_such_a_patch_there_is_none(host: HostUnderTest, zypper: RealRpm
 
 def test_a_repository_that_cannot_be_read_is_a_failure(host: HostUnderTest, zypper: RealRpms) -> None:
     zypper.know("gone", "http://127.0.0.1:1/nosuch")
-    answer = host.continue_(UPDATES)
+    answer = host.continue_(OS_UPDATES)
     assert answer.said == (1, "failed")
     assert "it is unknown whether there are updates" in answer.output
     assert zypper.installed["app"] == "1.0"
@@ -124,7 +127,7 @@ def test_the_lock_is_waited_for(host: HostUnderTest, zypper: RealRpms) -> None:
         command, executable="/usr/bin/zypper", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as other:
         until(lambda: lock.exists() and lock.read_text(encoding="utf-8").strip() == str(other.pid))
-        process = host.start(UPDATES, restart="never")
+        process = host.start(OS_UPDATES, restart="never")
         log = host.run / "log"
         until(lambda: log.exists() and log.read_text(encoding="utf-8").count(str(other.pid)) > 1)
         assert process.poll() is None

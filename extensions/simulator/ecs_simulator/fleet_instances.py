@@ -41,9 +41,9 @@ class Update:
     restart: bool = False
     """Installing it makes ``needs-restarting -r`` ask for a restart."""
     fails: int = 0
+    """How many attempts to install it fail before one passes."""
     security: bool = False
     """``dnf --security`` installs it."""
-    """How many attempts to install it fail before one passes."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,12 @@ def check_all_given(parameters: Mapping[str, str], defined: Iterable[str], optio
         )
 
 
+def check_wait(option: str, seconds: float) -> None:
+    """Raise :class:`BadInput` for what is no time to wait."""
+    if seconds < 0:
+        raise BadInput(f"{option} is {seconds}, and no wait takes less than 0 seconds.")
+
+
 def check_running(running: Running, platform: str | None) -> None:
     """How a command is to run; ``platform`` is None while it is not known."""
     if running.timeout_s is not None and running.timeout_s < limits.TIMEOUT_MINIMUM_S:

@@ -17,6 +17,8 @@ from .scripts import with_guard, with_utf8_output
 
 # Which operating system a type of script is for, as DescribeInstances spells it.
 PLATFORMS = {"RunShellScript": "linux", "RunBatScript": "windows", "RunPowerShellScript": "windows"}
+# How a sentence begins that ends with the platform of a script.
+SCRIPT_IS_FOR = "The script is for"
 # The API would take 60 seconds, which is too short for much and noticed by few.
 DEFAULT_TIMEOUT_S = 3600
 
@@ -104,7 +106,7 @@ class Command(Running):
     @property
     def purpose(self) -> str:
         """How a sentence begins that ends with the platform."""
-        return "The script is for"
+        return SCRIPT_IS_FOR
 
     @property
     def has_parameters(self) -> bool:

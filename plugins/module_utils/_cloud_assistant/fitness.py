@@ -11,14 +11,14 @@ from .._instances.describe import DescribeApi, ManagedApi, Seen, look, look_at_m
 from .._instances.failure import Failure, no_such_instance
 from .._instances.ids import is_managed
 from .._sdk.shapes import ManagedRow
-from .command import PLATFORMS
+from .command import PLATFORMS, SCRIPT_IS_FOR
 
 
 class FitnessApi(DescribeApi, ManagedApi, Protocol):
     """The calls that find out who is fit."""
 
 
-def unfitness(seen: Seen, platform: str, region_id: str, purpose: str = "") -> Failure | None:
+def unfitness(seen: Seen, platform: str, region_id: str, purpose: str = SCRIPT_IS_FOR) -> Failure | None:
     """Why a command of a platform cannot run on an instance now; None when it can.
 
     ``purpose`` is how a sentence begins that says so of the platform.
@@ -35,7 +35,9 @@ def unfitness(seen: Seen, platform: str, region_id: str, purpose: str = "") -> F
     return None
 
 
-def managed_unfitness(row: ManagedRow | None, platform: str, region_id: str, purpose: str = "") -> Failure | None:
+def managed_unfitness(
+    row: ManagedRow | None, platform: str, region_id: str, purpose: str = SCRIPT_IS_FOR
+) -> Failure | None:
     """The same of a managed instance.
 
     Alibaba documents FreeBSD as a third platform, and not which scripts run there: that is for the service to say.
@@ -57,7 +59,9 @@ def managed_unfitness(row: ManagedRow | None, platform: str, region_id: str, pur
     return None
 
 
-def find_unfit(api: FitnessApi, instance_ids: Sequence[str], platform: str, purpose: str = "") -> dict[str, Failure]:
+def find_unfit(
+    api: FitnessApi, instance_ids: Sequence[str], platform: str, purpose: str = SCRIPT_IS_FOR
+) -> dict[str, Failure]:
     """The instances, managed ones too, on which a command of a platform cannot run now, and why."""
     managed_ids = [instance_id for instance_id in instance_ids if is_managed(instance_id)]
     seen = look(api, [instance_id for instance_id in instance_ids if not is_managed(instance_id)])
@@ -72,5 +76,4 @@ def find_unfit(api: FitnessApi, instance_ids: Sequence[str], platform: str, purp
 
 
 def _wrong_platform(wanted: str, platform: str, purpose: str) -> Failure:
-    info = f"{purpose or 'The script is for'} {wanted}, and the instance runs {platform}."
-    return Failure("input", info, mistaken=True)
+    return Failure("input", f"{purpose} {wanted}, and the instance runs {platform}.", mistaken=True)

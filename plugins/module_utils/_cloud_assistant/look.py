@@ -13,6 +13,7 @@ from .._progress import Progress, count
 from .._sdk.errors import BadInput
 from .._sdk.shapes import InvocationRow, format_time
 from .._waiting import Clock, Deadline, wait_until
+from .checks import check_wait
 from .results import result_of_task
 from .stop import stop_tasks
 from .submit import CommandApi, Invocation
@@ -68,8 +69,7 @@ def stop_invocation(
     check_id("invoke_id", invoke_id)
     if instance_ids is not None:
         check_instance_ids(list(instance_ids))
-    if timeout_s < 0:
-        raise BadInput(f"timeout is {timeout_s}, and no wait takes less than 0 seconds.")
+    check_wait("timeout", timeout_s)
     found = find_invocation(api, invoke_id)
     if found is None:
         raise BadInput(f"There is no invocation {invoke_id} in {api.region_id}. Check the id and the region.")

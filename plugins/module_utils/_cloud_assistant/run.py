@@ -15,7 +15,7 @@ from .._progress import Progress, count
 from .._sdk.errors import BadInput
 from .._sdk.limits import DELIVERY_S
 from .._waiting import Clock, Deadline
-from .checks import check_tags
+from .checks import check_tags, check_wait
 from .command import Command, SavedCommand
 from .fitness import find_unfit
 from .results import Result, may_have_run, result_of_failure
@@ -65,8 +65,8 @@ class Waiting:
 
     def check(self) -> None:
         """Raise :class:`BadInput` for what is no time."""
-        if self.timeout_s is not None and self.timeout_s < 0:
-            raise BadInput(f"wait_timeout is {self.timeout_s}, and no wait takes less than 0 seconds.")
+        if self.timeout_s is not None:
+            check_wait("wait_timeout", self.timeout_s)
 
 
 def run_command(
@@ -130,8 +130,7 @@ def wait_for_invocations(
     stop_late: bool = False,
 ) -> dict[str, Any]:
     """Wait for invocations by their ids; with a time of 0, look once."""
-    if timeout_s < 0:
-        raise BadInput(f"timeout is {timeout_s}, and no wait takes less than 0 seconds.")
+    check_wait("timeout", timeout_s)
     invocations: list[Invocation] = []
     for invoke_id in dict.fromkeys(invoke_ids):
         check_id("invoke_ids", invoke_id)

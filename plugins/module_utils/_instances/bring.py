@@ -12,9 +12,9 @@ from .._sdk.errors import BadInput
 from .._sdk.shapes import InstanceRow, PowerRow
 from .._waiting import Clock, Deadline
 from .describe import InstanceApi, look_at_instances
-from .failure import Failure, no_such_instance, unknown
+from .failure import Failure, no_such_instance
 from .ids import check_ecs_ids
-from .outcome import failure_sentence, fate, refuse_mistakes, summarize
+from .outcome import failure_sentence, fate, refuse_unknown, summarize
 from .pursue import Pursuit
 from .state import Wish, diff_of, failure_in
 
@@ -48,7 +48,7 @@ def set_state(
     api = connect()
     before = look_at_instances(api, instance_ids)
     if fail:
-        refuse_mistakes(unknown(before, instance_ids, api.region_id), len(instance_ids))
+        refuse_unknown(before, instance_ids, api.region_id)
     if dry:
         results = {key: _predict(api.region_id, wish, before.get(key)) for key in instance_ids}
     else:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .._sdk.errors import ApiError, CloudError, NoAnswer
@@ -62,8 +61,3 @@ def no_such_instance(region_id: str) -> Failure:
     """An id that the region does not have."""
     info = f"There is no such instance in {region_id}. Check the instance id and the region."
     return Failure("instance", info, mistaken=True)
-
-
-def unknown(found: Collection[str], instance_ids: Iterable[str], region_id: str) -> dict[str, Failure]:
-    """The ids that the region does not have."""
-    return {instance_id: no_such_instance(region_id) for instance_id in instance_ids if instance_id not in found}

@@ -14,10 +14,10 @@ from .._sdk.shapes import PowerRow
 from .._waiting import Clock, Deadline
 from .agents import Demand, agent_state, failure_in, unreachable, wanted_state
 from .describe import DescribeApi, Seen, look
-from .failure import Failure, unknown
+from .failure import Failure
 from .ids import check_ecs_ids
 from .info import describe_agent
-from .outcome import failure_sentence, fate, refuse_mistakes, summarize
+from .outcome import failure_sentence, fate, refuse_unknown, summarize
 from .pursue import Pursuit
 
 
@@ -51,7 +51,7 @@ def ensure_agents(
     before = look(api, instance_ids)
     if fail:
         there = {key for key, seen in before.items() if seen.instance}
-        refuse_mistakes(unknown(there, instance_ids, api.region_id), len(instance_ids))
+        refuse_unknown(there, instance_ids, api.region_id)
     if dry:
         results = {key: _predict(api.region_id, demand, before[key], install_after_s) for key in instance_ids}
         after = {key: wanted_state(demand, seen) for key, seen in before.items()}

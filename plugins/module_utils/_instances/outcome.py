@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._sdk.errors import BadInput
-from .failure import Failure
+from .failure import Failure, no_such_instance
 
 # How many instances a sentence names.
 _NAMED = 3
@@ -56,6 +56,12 @@ def refuse_mistakes(failures: Mapping[str, Failure], total: int) -> None:
             f"Nothing was done, because {len(mistakes)} of {total} instances cannot take part. {_listed(mistakes)} "
             "Leave them out, or go on without them with fail_on_instance_failure: false."
         )
+
+
+def refuse_unknown(found: Collection[str], instance_ids: Sequence[str], region_id: str) -> None:
+    """The same for ids that the region does not have."""
+    missing = {instance_id: no_such_instance(region_id) for instance_id in instance_ids if instance_id not in found}
+    refuse_mistakes(missing, len(instance_ids))
 
 
 def _listed(infos: Mapping[str, str]) -> str:

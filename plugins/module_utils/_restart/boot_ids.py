@@ -20,7 +20,7 @@ from .receipts import BOOT_ID, BOOT_TIME
 
 _TIMEOUT_S = 60
 # How long asking may take, which no option changes.
-PROBE_S = _TIMEOUT_S + DELIVERY_S
+_PROBE_S = _TIMEOUT_S + DELIVERY_S
 # Inside an OS container the boot id is the host's, unless it is mounted over.
 _SHELL = """\
 #!/bin/sh
@@ -65,14 +65,14 @@ def probe_boot_ids(
             submission.add(submit(api, command, ids))
     results = wait_for(
         submission.invocations,
-        deadline=Deadline(clock, PROBE_S),
+        deadline=Deadline(clock, _PROBE_S),
         clock=clock,
         progress=progress,
         bound="to tell their boot ids; a limit of its own, beside timeout",
     )
     probes = {instance_id: Probe(None, failure) for instance_id, failure in submission.failures.items()}
     for instance_id, result in results.items():
-        late = f"The instance did not tell its boot id within {duration(PROBE_S)}, a limit that no option changes."
+        late = f"The instance did not tell its boot id within {duration(_PROBE_S)}, a limit that no option changes."
         info = late if result["timed_out"] else result["error_info"]
         probes[instance_id] = read_probe(nonce, result["output"], info)
     return probes

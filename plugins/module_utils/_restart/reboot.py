@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from .._cloud_assistant.submit import CommandApi
 from .._instances.describe import glance, look, look_at_instances
-from .._instances.failure import Failure, failure_of, unknown
-from .._instances.outcome import fate, refuse_mistakes
+from .._instances.failure import Failure, failure_of
+from .._instances.outcome import fate, refuse_unknown
 from .._instances.power import PowerApi, reboot
 from .._instances.pursue import is_refused
 from .._progress import Progress, count, duration
@@ -67,7 +67,7 @@ def reboot_and_prove(
     with progress.when_interrupted("Interrupted. No instance was restarted yet."):
         rows = look_at_instances(api, instance_ids)
         if strict:
-            refuse_mistakes(unknown(rows, instance_ids, api.region_id), len(instance_ids))
+            refuse_unknown(rows, instance_ids, api.region_id)
         platforms = {instance_id: platform_of(rows.get(instance_id)) for instance_id in instance_ids}
         before = probe_boot_ids(api, platforms, clock=clock, progress=progress)
         ready = [instance_id for instance_id in instance_ids if force or before[instance_id].boot_id]

@@ -9,9 +9,8 @@ from typing import Any
 
 from .._cloud_assistant.fitness import unfitness
 from .._instances.describe import look
-from .._instances.failure import unknown
 from .._instances.ids import check_ecs_ids
-from .._instances.outcome import failure_sentence, refuse_mistakes, summarize
+from .._instances.outcome import failure_sentence, refuse_unknown, summarize
 from .._progress import Progress
 from .._sdk.errors import BadInput
 from .._waiting import Clock
@@ -39,7 +38,7 @@ def reboot_instances(
         seen = look(api, instance_ids)
         if fail:
             there = {key for key, one in seen.items() if one.instance}
-            refuse_mistakes(unknown(there, instance_ids, api.region_id), len(instance_ids))
+            refuse_unknown(there, instance_ids, api.region_id)
         found = {key: unfitness(one, platform_of(one.instance), api.region_id) for key, one in seen.items()}
         # A forced restart is for instances that do not answer, too.
         unfit = {key: failure for key, failure in found.items() if failure and not (force and failure.kind == "agent")}

@@ -57,7 +57,7 @@ class _Task:
 
     def __init__(self, host: Host, clock: Clock, wanted: Wanted, timeout_s: float, dry: bool) -> None:
         self._host, self._clock, self._wanted, self._timeout_s, self._dry = host, clock, wanted, timeout_s, dry
-        self._init_name = which.init_system(which.look_for_evidence(host, ("aliyun-service", "aliyun")))
+        self._init_name = which.init_system(which.look_for_evidence(host, Sysvinit.names))
         self._changed = False
         self._command: int | None = None
         self._seen: Service | None = None
