@@ -169,9 +169,11 @@ def until(look: Callable[[], bool], seconds: float = 30) -> None:
 @contextlib.contextmanager
 def host_with(shell: str, folder: Path) -> Iterator[HostUnderTest]:
     """A host, of which nothing runs on afterwards."""
-    yield HostUnderTest(folder, shell)
-    for pid in processes_with(str(folder)):
-        kill(pid)
+    try:
+        yield HostUnderTest(folder, shell)
+    finally:
+        for pid in processes_with(str(folder)):
+            kill(pid)
 
 
 def processes_with(text: str) -> list[int]:
