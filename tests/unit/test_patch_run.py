@@ -52,8 +52,8 @@ class World:
         return self.apis[region]
 
     def preflight(self, **more: Any) -> dict[str, Any]:
-        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "clock": self.clock}
-        options |= {"hooks": {}, "stop": {}, "progress": Lines(self.clock), "region_id": "r-1"}
+        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
+        options |= {"hooks": {}, "stop": {}, "clock": self.clock, "progress": Lines(self.clock), "region_id": "r-1"}
         return preflight(self.connect, self.instances, **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
@@ -54,6 +55,7 @@ def preflight(
     run_id: str | None,
     batch: int,
     method: str,
+    restart: str,
     hooks: Mapping[str, str],
     stop: Mapping[str, Any],
     clock: Clock,
@@ -76,17 +78,37 @@ def preflight(
         progress.say(f"Run {run_id} stops before batch {batch}: {why.reason}.")
         return fixed | {"stop": {"kind": why.kind, "reason": why.reason, "batch": batch}, "instances": {}}
     report: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
     errors: list[CloudError] = []
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            report |= examine(connect(region), ids, method, earlier, now=clock.time())
+            api = connect(region)
+            found = examine(api, ids, method, earlier, now=clock.time())
+            notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
+            report |= found
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)
     if len(errors) == len(regions):
         raise errors[0]
-    return fixed | {"token": token_of(run_id, report), "deadline": conditions.deadline, "instances": report}
+    return fixed | {
+        "token": token_of(run_id, report),
+        "deadline": conditions.deadline,
+        "instances": report,
+        "notes": notes,
+        "warnings": notes + _event_warnings(names, report, restart),
+    }
+
+
+def _event_warnings(names: Mapping[str, str], report: Mapping[str, Mapping[str, Any]], restart: str) -> list[str]:
+    return [
+        warning
+        for name, instance_id in names.items()
+        for warning in warnings_of(
+            name, report[instance_id]["events"] or (), method=report[instance_id]["restart_method"], restart=restart
+        )
+    ]
 
 
 def patch(
@@ -117,7 +139,7 @@ def patch(
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
     limits = _until_deadline(limits, preflight.get("deadline"), clock)
-    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
@@ -135,11 +157,13 @@ def patch(
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
     if limits.soak_s and not dry:
         verdicts |= _after_soak(make_batch, fit, verdicts, limits.soak_s, clock, progress)
+    events = _events([] if dry else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: verdicts[instance_id] | {"batch": preflight.get("batch")} for instance_id in names.values()
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id)) | {"batch": preflight.get("batch")}
+            for instance_id in names.values()
         },
     }
 
@@ -153,9 +177,7 @@ def _after_soak(
     progress: Progress,
 ) -> dict[str, dict[str, Any]]:
     """The verdicts after a while, on the hosts that went well: they are asked the same again, and have finished it."""
-    good = [
-        Host(host.name, host.instance_id, host.api, host.method) for host in hosts if verdicts[host.instance_id]["ok"]
-    ]
+    good = [host.afresh() for host in hosts if verdicts[host.instance_id]["ok"]]
     if not good:
         return {}
     progress.say(f"Soaking {count(len(good), 'host')} for {duration(soak_s)}, then looking at them again")
@@ -183,6 +205,7 @@ def _hosts(
     region_id: str | None,
     preflight: Mapping[str, Any],
     run_id: str,
+    restart: str,
 ) -> tuple[list[Host], dict[str, dict[str, Any]]]:
     """The hosts that the preflight found fit, and the verdicts on the others."""
     owners = {instance_id: name for name, instance_id in _names(instances).items()}
@@ -193,7 +216,15 @@ def _hosts(
         if any(report["ok"] for report in reports.values()):
             api = connect(region)
             fit += [
-                Host(owners[key], key, api, report["restart_method"]) for key, report in reports.items() if report["ok"]
+                Host(
+                    owners[key],
+                    key,
+                    api,
+                    report["restart_method"],
+                    event=restart != "never" and report["restart_method"] == "api" and wants_restart(report["events"]),
+                )
+                for key, report in reports.items()
+                if report["ok"]
             ]
         verdicts |= {
             key: verdict_of(
@@ -208,6 +239,21 @@ def _hosts(
             if not report["ok"]
         }
     return fit, verdicts
+
+
+def _events(
+    hosts: Sequence[Host],
+    verdicts: Mapping[str, Mapping[str, Any]],
+    reports: Mapping[str, Mapping[str, Any]],
+    clock: Clock,
+) -> dict[str, list[dict[str, Any]]]:
+    """What became of the system events of each instance, in the batch's end; not there where they were not read."""
+    known = {key: report["events"] for key, report in reports.items() if report["events"] is not None}
+    found = {key: compare(events, (), ()) for key, events in known.items()}
+    for api in {id(host.api): host.api for host in hosts}.values():
+        ids = [host.instance_id for host in hosts if host.api is api and host.instance_id in known]
+        found |= events_after(api, verdicts, {key: known[key] for key in ids}, clock)
+    return found
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
