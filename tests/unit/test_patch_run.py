@@ -32,6 +32,7 @@ SCRIPT = {
     "attempts": 1,
     "rerun": False,
 }
+HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
 
 class World:
@@ -161,6 +162,8 @@ def test_check_mode_sends_nothing() -> None:
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
         ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"health": HEALTH | {"script": "true", "src": "/etc/hosts"}}, "The health check has both script and src"),
+        ({"health": HEALTH | {"src": "/nowhere"}}, "The health check: cannot read /nowhere"),
         ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
         ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
     ],

@@ -14,9 +14,10 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .health import Health, read_health
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps
+from .steps import Policy, check_run_id, read_steps, unix_lines
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -91,6 +92,7 @@ def patch(
     restart: str,
     settle_s: int,
     most_restarts: int,
+    health: Mapping[str, Any] | None = None,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
@@ -116,7 +118,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts),
+        policy=Policy(run_id, restart, settle_s, most_restarts, _read_health(health)),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
@@ -193,10 +195,17 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 
 
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    if step["src"] and step["script"]:
-        raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
-    return {**step, "script": script}
+    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
+
+
+def _read_health(value: Mapping[str, Any] | None) -> Health:
+    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
+
+
+def _script_of(value: Mapping[str, Any], what: str) -> str | None:
+    if value["src"] and value["script"]:
+        raise BadInput(f"{what} has both script and src; give one of them.")
+    return read_source(value["src"], what) if value["src"] else value["script"]
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:

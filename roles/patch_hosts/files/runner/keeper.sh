@@ -16,8 +16,11 @@ keep() {
   again=no
   wait_s=0
   : >"$run/summary"
+  rm -f "$run/differences"
   wait_for_other_runs
+  end_left_health
   check_plan
+  remember_how_it_is
   settle_restart
   if [ -s "$run/restart_wanted" ]; then
     restart_for "$(cat "$run/restart_wanted")"
@@ -212,12 +215,13 @@ fail_step() {
   end_with failed "step $name $1"
 }
 
-# After the last step: the run's own policy.
+# After the last step: the run's own policy, and the host's health.
 finish_run() {
   if [ "$run_restart" = always ] && [ ! -s "$run/restarts" ]; then
     ask_for_restart always
   fi
   restart_on_evidence
+  prove_health
   end_with 'done' ''
 }
 
@@ -248,8 +252,13 @@ end_with() {
     printf ' for=%s work=%s changed=%s steps=%s' "${delivery##*/}" "$work" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
-    printf ' packages_count=%s packages=%s' "$(count "$run/packages")" "$(pack "$run/packages" "$PACKAGES_BYTES")"
+    printf ' differences_count=%s' "$(count "$run/differences")"
+    printf ' differences=%s' "$(pack "$run/differences" "$DIFFERENCES_BYTES")"
+    printf ' packages_count=%s packages=' "$(count "$run/packages")"
   )
+  room=$((TRAILER_BYTES - ${#trailer}))
+  [ "$room" -le "$PACKAGES_BYTES" ] || room=$PACKAGES_BYTES
+  trailer=$trailer$(pack "$run/packages" "$room")
   # Without room for the trailer the runner says so.
   record "$run/trailer" "$(printf '%s' "$trailer" | add_checksum)"
   rm -rf "$delivery"

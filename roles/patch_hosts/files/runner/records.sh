@@ -6,6 +6,7 @@
 
 # The request's keys become variables. The controller has checked the values.
 read_request() {
+  same=off
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
@@ -18,6 +19,10 @@ read_request() {
     method) method=$value ;;
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
+    same) same=$value ;;
+    health_timeout_s) health_timeout_s=$value ;;
+    health_pause_s) health_pause_s=$value ;;
+    health_attempt_timeout_s) health_attempt_timeout_s=$value ;;
     esac
   done <"$1/request"
 }
