@@ -16,6 +16,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     HostUnderTest,
     kill,
     processes_with,
+    session_of,
     step,
     until,
 )
@@ -112,7 +113,7 @@ def test_a_killed_keeper_leaves_no_health_script_beside_the_next(host: HostUnder
     Path(f"{host.trace}.go").touch()
     answer = host.continue_(step("one"), health=script, **LOOK)
     assert answer.said == (0, "done")
-    assert not Path(f"/proc/{old}").exists()
+    assert session_of(int(old)) is None
     assert host.traced == ["one", "look", "look"]
     assert not (host.run / "health").exists()
 
