@@ -196,6 +196,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
         f"work={work_of(policy, steps, 'exit_code')}",
         "restart=if_required",
         "method=exit_code",
+        "event=no",
         "settle_s=120",
         "most_restarts=3",
         "sent_at=100",
@@ -216,7 +217,7 @@ def test_a_delivery_carries_what_the_host_must_show() -> None:
     for value, script in ((None, ""), (health(), ""), (health(), " \n")):
         assert read_health(value, script) == Health()
     policies = [
-        Policy("r", "never", 10, 3, read_health(*value))
+        Policy("r", "never", 10, 3, health=read_health(*value))
         for value in ((None, ""), (health(same="warn"), ""), (health(timeout_s=9), "curl -f localhost\n"))
     ]
     nothing, same, script = (

@@ -52,14 +52,15 @@ class Policy:
     """What holds for a whole run.
 
     ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
-    it is asked for again; ``most_restarts`` is how many a host may have in the run; ``health`` is what it must show
-    at the end.
+    it is asked for again; ``most_restarts`` is how many a host may have in the run. ``event`` says of a host that a
+    system event wants a restart through the API. ``health`` is what a host must show at the end.
     """
 
     run_id: str
     restart: str
     settle_s: int
     most_restarts: int
+    event: bool = False
     health: Health = field(default_factory=Health)
 
 

@@ -6,6 +6,7 @@
 
 # The request's keys become variables. The controller has checked the values.
 read_request() {
+  event=no
   same=off
   while IFS='=' read -r key value; do
     case "$key" in
@@ -17,6 +18,7 @@ read_request() {
     settle_s) settle_s=$value ;;
     restart) run_restart=$value ;;
     method) method=$value ;;
+    event) event=$value ;;
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
     same) same=$value ;;
