@@ -106,6 +106,8 @@ class HostUnderTest:
         delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
         delivery.mkdir()
         (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")
+        # As what is unpacked has it.
+        os.utime(delivery / "runner.sh", (0, 0))
         write_lines(delivery / "request", values)
         for number, step in enumerate(steps, start=1):
             folder = delivery / "steps" / f"{number:02d}"

@@ -87,6 +87,7 @@ def patch(
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
+    mode: str,
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
@@ -116,7 +117,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
@@ -128,9 +129,16 @@ def patch(
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: verdicts[instance_id] | {"batch": preflight.get("batch")} for instance_id in names.values()
+            instance_id: verdicts[instance_id] | _seen_before(preflight, instance_id) for instance_id in names.values()
         },
     }
+
+
+def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
+    """What a verdict repeats of the preflight: for the report, and for the plan."""
+    report = preflight["instances"][instance_id]
+    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    return {"batch": preflight.get("batch"), **seen}
 
 
 def _hosts(

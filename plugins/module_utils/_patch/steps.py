@@ -51,13 +51,15 @@ class Policy:
     """What holds for a whole run.
 
     ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
-    it is asked for again; ``most_restarts`` is how many a host may have in the run.
+    it is asked for again; ``most_restarts`` is how many a host may have in the run. ``mode`` is patch, or assess: then
+    hosts only tell what there is to do, and no step runs.
     """
 
     run_id: str
     restart: str
     settle_s: int
     most_restarts: int
+    mode: str = "patch"
 
 
 def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:

@@ -6,9 +6,11 @@
 
 # The request's keys become variables. The controller has checked the values.
 read_request() {
+  mode='patch'
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
+    mode) mode=$value ;;
     sent_at) sent_at=$value ;;
     not_after) not_after=$value ;;
     ends_at) ends_at=$value ;;

@@ -13,13 +13,24 @@ lead() {
   exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
-    os_updates
+    os_updates upgrade
     exit $?
   fi
   # The interpreter of the first line is called by name, because /var may be mounted noexec.
   interpreter=$(sed -n '1s/^#! *//p' "$step/script")
   # shellcheck disable=SC2086
   exec ${interpreter:-sh} "$step/script"
+}
+
+# What a built-in step would do.
+look() {
+  run=$1
+  step=$2
+  read_step
+  exec 8>&- 9>&-
+  as_the_agent_would
+  os_updates plan
+  exit $?
 }
 
 guard() {
