@@ -131,8 +131,10 @@ options:
         elements: str
   restart:
     description:
-      - Whether the run restarts hosts. V(if_required) restarts when a step or the host's own evidence asks for it,
-        V(always) at least once, V(never) not at all.
+      - Whether the run restarts hosts. V(if_required) restarts when a step, the host's own evidence or a system event
+        asks for it, V(always) at least once, V(never) not at all.
+      - A system event asks for a restart when O(preflight) has found it, its type is C(SystemMaintenance.Reboot), its
+        status C(Scheduled), and the host is restarted through the API. One restart serves the updates and the event.
     type: str
     choices: [never, if_required, always]
     default: if_required
@@ -291,6 +293,31 @@ instances:
           where that is known.
       type: list
       elements: dict
+    events:
+      description:
+        - The system events that the host had pending before, or that the run has closed. Null when the preflight could
+          not read them.
+      type: list
+      elements: dict
+      contains:
+        event_id:
+          description: The event.
+          type: str
+        type:
+          description: What it announces, such as SystemMaintenance.Reboot.
+          type: str
+        not_before:
+          description: When it is due.
+          type: str
+        status_before:
+          description: Its status before, or null when an earlier start of the run has closed it.
+          type: str
+        status_after:
+          description: Its status in the end, such as Avoided, or null when it was not looked at again.
+          type: str
+        closed_by_run:
+          description: Whether a restart of this run has closed it.
+          type: bool
     restart_evidence:
       description: Whether the host says that it needs a restart, one of required, not_required and unknown.
       type: str

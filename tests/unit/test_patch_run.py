@@ -52,7 +52,8 @@ class World:
         return self.apis[region]
 
     def preflight(self, **more: Any) -> dict[str, Any]:
-        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "clock": self.clock}
+        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
+        options["clock"] = self.clock
         return preflight(self.connect, self.instances, "r-1", **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:
@@ -196,6 +197,7 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
             run_id=None,
             batch=1,
             method="api",
+            restart="never",
             clock=world.clock,
         )
     world.instances[1]["name"] = "web-01"

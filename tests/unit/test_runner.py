@@ -163,6 +163,30 @@ def test_a_run_without_steps_restarts_as_its_policy_says(
         assert host.continue_(restart=policy).said == (0, "done")
 
 
+def test_a_system_event_gets_one_restart_through_the_api(host: HostUnderTest) -> None:
+    request = {"method": "api", "event": "yes"}
+    answer = host.continue_(step("one"), **request)
+    assert (answer.said, answer.trailer.reason) == ((0, "restart"), "system_event")
+    host.pretend_restart()
+    answer = host.continue_(step("one"), **request)
+    assert answer.said == (0, "done")
+    assert [receipt.method for receipt in answer.trailer.restarts] == ["api"]
+    assert host.traced == ["one"]
+
+
+def test_a_restart_for_an_update_serves_the_system_event_too(host: HostUnderTest) -> None:
+    request = {"method": "api", "event": "yes"}
+    assert host.continue_(step("one", restart="always"), **request).trailer.reason == "step:one"
+    host.pretend_restart()
+    assert host.continue_(step("one", restart="always"), **request).said == (0, "done")
+
+
+def test_a_restart_by_exit_code_does_not_serve_a_system_event(host: HostUnderTest) -> None:
+    assert host.continue_(restart="always").said == (194, "restart")
+    host.pretend_restart()
+    assert host.continue_(restart="always", method="api", event="yes").trailer.reason == "system_event"
+
+
 REQUIRED = 'echo "Core libraries"; echo "  * kernel"; echo; echo "Reboot is required to fully utilize."; exit 1'
 
 

@@ -178,6 +178,13 @@ def test_whether_and_why_a_restart_would_come(
     assert expected(assess(host, *steps, restart=restart)) == answer
 
 
+def test_a_system_event_wants_a_restart_now(host: HostUnderTest) -> None:
+    host.program("dnf", NOT_ASKED + NOTHING)
+    answer = assess(host, OS_UPDATES, method="api", event="yes")
+    assert answer.said == (0, "done")
+    assert expected(answer) == ("now", "system_event")
+
+
 def test_a_later_run_with_the_same_id_starts_at_the_beginning(host: HostUnderTest) -> None:
     steps = (step("one"), step("two", unless="exit 1"))
     assess(host, *steps, restart="always")

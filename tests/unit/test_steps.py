@@ -196,6 +196,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
         f"work={work_of(policy, steps, 'exit_code')}",
         "restart=if_required",
         "method=exit_code",
+        "event=no",
         "settle_s=120",
         "most_restarts=3",
         "sent_at=100",

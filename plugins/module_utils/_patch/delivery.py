@@ -61,6 +61,7 @@ class Courier:
             "work": work_of(policy, steps, method),
             "restart": policy.restart,
             "method": method,
+            "event": "yes" if policy.event else "no",
             "settle_s": policy.settle_s,
             "most_restarts": policy.most_restarts,
             "sent_at": sent_at,

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from .._cloud_assistant.results import Result
 from .._cloud_assistant.submit import CommandApi, Invocation
 from .._instances.describe import Seen
+from .._instances.events import EventApi
 from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
@@ -19,7 +20,7 @@ from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
 
-class PatchApi(CommandApi, PowerApi, Protocol):
+class PatchApi(CommandApi, PowerApi, EventApi, Protocol):
     """The calls that patching needs."""
 
 
@@ -121,13 +122,15 @@ class Host:
     """One host of the batch.
 
     ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell.
+    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``event`` says that a system
+    event wants a restart.
     """
 
     name: str
     instance_id: str
     api: PatchApi
     method: str
+    event: bool = False
     place: Place = field(default_factory=Ready)
     cycles: int = 0
     asks: int = 0

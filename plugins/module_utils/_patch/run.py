@@ -14,6 +14,7 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, check_run_id, read_steps
@@ -50,6 +51,7 @@ def preflight(
     run_id: str | None,
     batch: int,
     method: str,
+    restart: str,
     clock: Clock,
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
@@ -62,11 +64,15 @@ def preflight(
     check_unique(all_instance_ids or names)
     check_unique(names)
     report: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
     errors: list[CloudError] = []
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            report |= examine(connect(region), ids, method, earlier, now=clock.time())
+            api = connect(region)
+            found = examine(api, ids, method, earlier, now=clock.time())
+            notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
+            report |= found
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)
@@ -78,7 +84,19 @@ def preflight(
         "batch": batch,
         "token": token_of(run_id, report),
         "instances": report,
+        "notes": notes,
+        "warnings": notes + _event_warnings(names, report, restart),
     }
+
+
+def _event_warnings(names: Mapping[str, str], report: Mapping[str, Mapping[str, Any]], restart: str) -> list[str]:
+    return [
+        warning
+        for name, instance_id in names.items()
+        for warning in warnings_of(
+            name, report[instance_id]["events"] or (), method=report[instance_id]["restart_method"], restart=restart
+        )
+    ]
 
 
 def patch(
@@ -109,7 +127,7 @@ def patch(
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
-    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
@@ -117,7 +135,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts, mode),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
@@ -125,11 +143,14 @@ def patch(
     )
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
+    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: verdicts[instance_id] | _seen_before(preflight, instance_id) for instance_id in names.values()
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id))
+            | _seen_before(preflight, instance_id)
+            for instance_id in names.values()
         },
     }
 
@@ -147,6 +168,7 @@ def _hosts(
     region_id: str | None,
     preflight: Mapping[str, Any],
     run_id: str,
+    restart: str,
 ) -> tuple[list[Host], dict[str, dict[str, Any]]]:
     """The hosts that the preflight found fit, and the verdicts on the others."""
     owners = {instance_id: name for name, instance_id in _names(instances).items()}
@@ -157,7 +179,15 @@ def _hosts(
         if any(report["ok"] for report in reports.values()):
             api = connect(region)
             fit += [
-                Host(owners[key], key, api, report["restart_method"]) for key, report in reports.items() if report["ok"]
+                Host(
+                    owners[key],
+                    key,
+                    api,
+                    report["restart_method"],
+                    event=restart != "never" and report["restart_method"] == "api" and wants_restart(report["events"]),
+                )
+                for key, report in reports.items()
+                if report["ok"]
             ]
         verdicts |= {
             key: verdict_of(
@@ -172,6 +202,21 @@ def _hosts(
             if not report["ok"]
         }
     return fit, verdicts
+
+
+def _events(
+    hosts: Sequence[Host],
+    verdicts: Mapping[str, Mapping[str, Any]],
+    reports: Mapping[str, Mapping[str, Any]],
+    clock: Clock,
+) -> dict[str, list[dict[str, Any]]]:
+    """What became of the system events of each instance, in the batch's end; not there where they were not read."""
+    known = {key: report["events"] for key, report in reports.items() if report["events"] is not None}
+    found = {key: compare(events, (), ()) for key, events in known.items()}
+    for api in {id(host.api): host.api for host in hosts}.values():
+        ids = [host.instance_id for host in hosts if host.api is api and host.instance_id in known]
+        found |= events_after(api, verdicts, {key: known[key] for key in ids}, clock)
+    return found
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:

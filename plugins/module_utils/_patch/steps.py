@@ -51,14 +51,16 @@ class Policy:
     """What holds for a whole run.
 
     ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
-    it is asked for again; ``most_restarts`` is how many a host may have in the run. ``mode`` is patch, or assess: then
-    hosts only tell what there is to do, and no step runs.
+    it is asked for again; ``most_restarts`` is how many a host may have in the run. ``event`` says of a host that a
+    system event wants a restart through the API. ``mode`` is patch, or assess: then hosts only tell what there is to
+    do, and no step runs.
     """
 
     run_id: str
     restart: str
     settle_s: int
     most_restarts: int
+    event: bool = False
     mode: str = "patch"
 
 

@@ -93,6 +93,8 @@ expect_restart() {
     expects now 'the run restarts in any case'
   elif [ "$evidence" = required ]; then
     expects now "$evidence_reason"
+  elif [ "$event" = yes ]; then
+    expects now system_event
   elif [ -n "$updates$certain" ]; then
     expects likely "$updates$certain"
   elif [ -n "$possible" ]; then

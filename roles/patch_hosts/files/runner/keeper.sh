@@ -227,6 +227,10 @@ finish_run() {
     ask_for_restart always
   fi
   restart_on_evidence
+  # Only a restart through the API settles a system event; one that this run has had is enough.
+  if [ "$event" = yes ] && ! grep -qs '^api ' "$run/restarts"; then
+    restart_for system_event
+  fi
   end_with 'done' ''
 }
 

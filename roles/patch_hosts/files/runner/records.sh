@@ -7,6 +7,7 @@
 # The request's keys become variables. The controller has checked the values.
 read_request() {
   mode='patch'
+  event=no
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
@@ -18,6 +19,7 @@ read_request() {
     settle_s) settle_s=$value ;;
     restart) run_restart=$value ;;
     method) method=$value ;;
+    event) event=$value ;;
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
     esac
