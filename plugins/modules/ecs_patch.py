@@ -56,6 +56,14 @@ options:
         verdict, and nothing is sent to them.
     type: dict
     required: true
+  mode:
+    description:
+      - V(assess) changes nothing on the hosts, and tells what V(patch) would find to do. No step runs. The guards of
+        steps (O(steps[].unless)) do run, repositories are read, and V(os_updates) lists the updates that it would make.
+      - A later run with the same run id does not mind that its hosts have been assessed.
+    type: str
+    choices: [patch, assess]
+    default: patch
   steps:
     description:
       - What to do, in this order. A run without steps only restarts, as O(restart) says.
@@ -209,6 +217,17 @@ EXAMPLES = r"""
   run_once: true
   register: preflight
 
+- name: See what there is to do
+  cloudops.alibaba.ecs_patch:
+    region_id: cn-hangzhou
+    instances: *batch
+    preflight: "{{ preflight }}"
+    mode: assess
+    steps:
+      - name: os_updates
+  run_once: true
+  register: assessment
+
 - name: Patch the batch
   cloudops.alibaba.ecs_patch:
     region_id: cn-hangzhou
@@ -253,7 +272,8 @@ instances:
       type: int
     status:
       description:
-        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked.
+        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked; with
+          O(mode=assess), assessed.
       type: str
       sample: restarted
     ok:
@@ -278,13 +298,17 @@ instances:
       type: dict
       contains:
         state:
-          description: One of done, unchanged, skipped, failed and pending.
+          description:
+            - One of done, unchanged, skipped, failed and pending.
+            - With O(mode=assess), needed, done (there is nothing to do), or unknown (its guard came to no end).
           type: str
         attempts:
           description: How many attempts were made.
           type: int
     packages:
-      description: The packages that were updated in this run, as many as fit, with the versions before and after.
+      description:
+        - The packages that were updated in this run, as many as fit, with the versions before and after.
+        - With O(mode=assess), those that would be updated.
       type: list
       elements: dict
       contains:
@@ -298,7 +322,7 @@ instances:
           description: The version after.
           type: str
     packages_count:
-      description: How many packages were updated in this run.
+      description: How many packages were updated in this run, or would be.
       type: int
     differences:
       description:
@@ -349,6 +373,30 @@ instances:
     restart_stale:
       description: The reason for a restart that is still there after a restart for it, or null.
       type: str
+    restart_expected:
+      description:
+        - With O(mode=assess), whether a run would restart the host, else null. V(now) is that it would as the host is,
+          and V(likely) that something that is to do probably asks for it, a new kernel, say. With V(unknown), nobody
+          can tell, or only the steps.
+      type: str
+    restart_expected_reason:
+      description: What that follows from, or null.
+      type: str
+    started_at:
+      description: When it began with its first command, or null.
+      type: str
+    finished_at:
+      description: When its last answer was there, or null.
+      type: str
+    zone_id:
+      description: Its zone, or null.
+      type: str
+    agent_version:
+      description: The version of its Cloud Assistant Agent before the run, or null.
+      type: str
+    restart_method:
+      description: How it restarts if need be, V(exit_code) or V(api). Null when its region could not be looked at.
+      type: str
     cycles:
       description: How often the host was asked to continue.
       type: int
@@ -381,6 +429,7 @@ def core(context: Context) -> dict:
         params["instances"],
         params["region_id"],
         preflight=params["preflight"],
+        mode=params["mode"],
         steps=params["steps"],
         restart=params["restart"],
         settle_s=params["settle_time"],
@@ -400,6 +449,7 @@ def main() -> None:
         | {
             "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "preflight": {"type": "dict", "required": True},
+            "mode": {"type": "str", "choices": ["patch", "assess"], "default": "patch"},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": STEP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
             "settle_time": {"type": "int", "default": 120},

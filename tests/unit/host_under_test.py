@@ -109,6 +109,8 @@ class HostUnderTest:
         if health is not None:
             (delivery / "health").write_text(f"{health}\n", encoding="utf-8")
         (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")
+        # As what is unpacked has it.
+        os.utime(delivery / "runner.sh", (0, 0))
         write_lines(delivery / "request", values)
         for number, step in enumerate(steps, start=1):
             folder = delivery / "steps" / f"{number:02d}"

@@ -60,6 +60,7 @@ class World:
     def patch(self, **more: Any) -> dict[str, Any]:
         options = {
             "preflight": more.get("preflight") or self.preflight(),
+            "mode": "patch",
             "steps": [],
             "restart": "if_required",
             "settle_s": 120,
@@ -150,6 +151,15 @@ def test_check_mode_sends_nothing() -> None:
     assert {row["status"] for row in result["instances"].values()} == {"checked"}
     assert not result["changed"]
     assert "run_command" not in world.called()
+
+
+def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
+    world = World()
+    result = world.patch(mode="assess", steps=[SCRIPT])
+    assert {row["status"] for row in result["instances"].values()} == {"assessed"}
+    tags = [tags for api in world.apis.values() for tags in api.tags.values()]
+    assert [sent["cloudops-assess"] for sent in tags] == ["r-1", "r-1"]
+    assert not world.preflight()["instances"]["i-1"]["resumed"]
 
 
 @pytest.mark.parametrize(

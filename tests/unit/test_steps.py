@@ -193,6 +193,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     assert files["runner.sh"].decode() == read_runner(FILES)
     assert files["request"].decode().splitlines() == [
         "run_id=CHG-1",
+        "mode=patch",
         f"work={work_of(policy, steps, 'exit_code')}",
         "restart=if_required",
         "method=exit_code",

@@ -20,6 +20,7 @@ _PLACEHOLDER = "@PAYLOAD@"
 _RUNNER = (
     "runner",
     "keeper",
+    "assess",
     "restart",
     "health",
     "same",
@@ -58,6 +59,7 @@ class Courier:
         """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
+            "mode": policy.mode,
             "work": work_of(policy, steps, method),
             "restart": policy.restart,
             "method": method,

@@ -21,11 +21,14 @@ from .trailer import read_trailer
 
 RUN_TAG = "cloudops-run"
 WORK_TAG = "cloudops-work"
+# Not the run's: a host that was only looked at has not begun it.
+ASSESS_TAG = "cloudops-assess"
 
 
 def tags_of(policy: Policy, steps: Sequence[Step], method: str) -> dict[str, str]:
     """The tags of a command: its run, and a name for exactly what it asks for."""
-    return {RUN_TAG: policy.run_id, WORK_TAG: work_of(policy, steps, method)}
+    run_tag = ASSESS_TAG if policy.mode == "assess" else RUN_TAG
+    return {run_tag: policy.run_id, WORK_TAG: work_of(policy, steps, method)}
 
 
 def asked_before(api: CommandApi, run_id: str) -> set[str]:

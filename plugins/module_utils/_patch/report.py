@@ -78,6 +78,8 @@ def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     if status == "checked":
         return "fit; nothing was run in check mode"
+    if status == "assessed":
+        return "assessed; nothing was changed"
     if result["ok"]:
         notes = [
             f"{name} passed on attempt {step['attempts']}"

@@ -106,6 +106,7 @@ def patch(
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
+    mode: str,
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
@@ -136,7 +137,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts, health=_read_health(health)),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
@@ -144,15 +145,23 @@ def patch(
     )
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
-    events = _events([] if dry else fit, verdicts, preflight["instances"], clock)
+    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: with_events(verdicts[instance_id], events.get(instance_id)) | {"batch": preflight.get("batch")}
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id))
+            | _seen_before(preflight, instance_id)
             for instance_id in names.values()
         },
     }
+
+
+def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
+    """What a verdict repeats of the preflight: for the report, and for the plan."""
+    report = preflight["instances"][instance_id]
+    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    return {"batch": preflight.get("batch"), **seen}
 
 
 def _hosts(

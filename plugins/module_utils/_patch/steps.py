@@ -53,7 +53,8 @@ class Policy:
 
     ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
     it is asked for again; ``most_restarts`` is how many a host may have in the run. ``event`` says of a host that a
-    system event wants a restart through the API. ``health`` is what a host must show at the end.
+    system event wants a restart through the API. ``mode`` is patch, or assess: then hosts only tell what there is to
+    do, and no step runs. ``health`` is what a host must show at the end.
     """
 
     run_id: str
@@ -61,6 +62,7 @@ class Policy:
     settle_s: int
     most_restarts: int
     event: bool = False
+    mode: str = "patch"
     health: Health = field(default_factory=Health)
 
 

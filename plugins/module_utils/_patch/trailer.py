@@ -22,7 +22,8 @@ class Trailer:
     ``state`` is done, restart, failed, pending, busy, late or refused. ``again`` means that the restart was asked for
     before in this boot, ``wait_s`` for how long a restart may still come or a step without a keeper may still work,
     ``blame`` the kind of a failure, ``replayed`` that another delivery's keeper said all this, ``whole`` that it comes
-    from a keeper, who has read all the records, and not from a runner that could not start one.
+    from a keeper, who has read all the records, and not from a runner that could not start one. ``expected`` is whether
+    a host that was only assessed would restart: now, likely, no or unknown.
     """
 
     run_id: str
@@ -40,6 +41,8 @@ class Trailer:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     evidence: str = "unknown"
     evidence_reason: str = ""
+    expected: str = ""
+    expected_reason: str = ""
     stale: str = ""
     restarts: tuple[Receipt, ...] = ()
     packages: tuple[dict[str, str], ...] = ()
@@ -89,6 +92,8 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         steps=dict(_step(entry) for entry in _split(words.get("steps", ""), ",")),
         evidence=words.get("evidence", "unknown"),
         evidence_reason=unquote(words.get("evidence_reason", "")),
+        expected=words.get("expected", ""),
+        expected_reason=unquote(words.get("expected_reason", "")),
         stale=unquote(words.get("stale", "")),
         restarts=tuple(_receipt(entry) for entry in _split(words.get("restarts", ""), ";")),
         packages=tuple(_package(entry) for entry in _split(words.get("packages", ""), ";")),

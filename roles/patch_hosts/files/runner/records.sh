@@ -6,11 +6,13 @@
 
 # The request's keys become variables. The controller has checked the values.
 read_request() {
+  mode='patch'
   event=no
   same=off
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
+    mode) mode=$value ;;
     sent_at) sent_at=$value ;;
     not_after) not_after=$value ;;
     ends_at) ends_at=$value ;;

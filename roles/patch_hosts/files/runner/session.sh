@@ -13,10 +13,21 @@ lead() {
   exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
-    os_updates
+    os_updates upgrade
     exit $?
   fi
   become "$step/script"
+}
+
+# What a built-in step would do.
+look() {
+  run=$1
+  step=$2
+  read_step
+  exec 8>&- 9>&-
+  as_the_agent_would
+  os_updates plan
+  exit $?
 }
 
 guard() {
