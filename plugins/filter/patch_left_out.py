@@ -13,6 +13,8 @@ from ansible.errors import AnsibleFilterError
 
 def patch_left_out(folder: Any) -> str:
     """A pattern of the hosts that the report in a folder calls left out; raises AnsibleFilterError."""
+    if not folder:
+        return "patch_hosts_report_dir_is_not_set"  # Ansible names a pattern that matches nobody
     path = os.path.join(os.path.expanduser(str(folder)), "report.json")
     try:
         with open(path, encoding="utf-8") as file:
