@@ -339,7 +339,10 @@ class NamespaceMachine(base.Machine):
         elif "started" in message:
             self._started(message)
         elif "checked" in message:
-            self._checks.pop(message["checked"]).set_result(message["problem"])
+            # Nobody waits for it any more where the command was stopped meanwhile.
+            asked = self._checks.pop(message["checked"], None)
+            if asked and not asked.done():
+                asked.set_result(message["problem"])
         elif "written" in message:
             future = self._written.pop(message["written"], None)
             if future and not future.done():
