@@ -22,10 +22,10 @@ from .._sdk.limits import DELIVERY_S
 from .._sdk.shapes import TaskRow, format_time, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
-from .delivery import Courier
+from .delivery import SCRIPT_TYPES, Courier
 from .earlier import adopt, tags_of
 from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled, no_answer_of
-from .steps import Policy, Step
+from .steps import Policy, Step, steps_for
 
 # How often in a row a host may answer that it does not know, before nobody does.
 _MOST_ASKS = 5
@@ -86,8 +86,8 @@ class Batch:
 
     def check(self) -> None:
         """Raise :class:`BadInput` for what would be refused on the way to the hosts; sends nothing."""
-        for method in {host.method for host in self._hosts}:
-            self._command(method).check()
+        for group in _alike(self._hosts):
+            self._command(group[0]).check()
 
     def run(self) -> dict[str, dict[str, Any]]:
         """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
@@ -125,15 +125,15 @@ class Batch:
     # --- asking ------------------------------------------------------------------------------------------------
 
     def _ask(self, hosts: Iterable[Host]) -> None:
-        """One command for all of them (one for each region and method)."""
-        for group in _by_region_and_method(hosts):
+        """One command for all of them (one for each region, platform and method)."""
+        for group in _alike(hosts):
             self._ask_group({host.instance_id: host for host in group})
 
     def _adopt(self) -> None:
         """Take over what an earlier controller of the run has asked the very same hosts."""
         resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
-        for group in _by_region_and_method(resumed):
-            tags = tags_of(self._policy, self._steps, group[0].method)
+        for group in _alike(resumed):
+            tags = self._tags(group[0])
             for host, result in adopt(group, tags, self._policy.run_id, self._clock):
                 self._hear(host, result, self._clock.monotonic())
             working = sum(isinstance(host.place, Asked) for host in group)
@@ -144,7 +144,7 @@ class Batch:
         some = next(iter(hosts.values()))
         asked = self._clock.monotonic()
         try:
-            submission = submit(some.api, self._command(some.method), list(hosts))
+            submission = submit(some.api, self._command(some), list(hosts))
         except CloudError as error:
             invocations, failures = [], dict.fromkeys(hosts, failure_of(error))
         else:
@@ -158,17 +158,26 @@ class Batch:
             for instance_id in invocation.instance_ids:
                 hosts[instance_id].place = Asked(invocation, asked)
 
-    def _command(self, method: str) -> Command:
+    def _command(self, host: Host) -> Command:
         script = self._courier.script(
-            self._policy, self._steps, method=method, sent_at=int(self._clock.time()), not_after=self._not_after
+            self._policy,
+            steps_for(host.platform, self._steps),
+            method=host.method,
+            sent_at=int(self._clock.time()),
+            not_after=self._not_after,
+            platform=host.platform,
         )
         return Command(
             content=script,
+            type=SCRIPT_TYPES[host.platform],
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
             name="cloudops-patch",
             description=f"run {self._policy.run_id}",
-            tags=tags_of(self._policy, self._steps, method),
+            tags=self._tags(host),
         )
+
+    def _tags(self, host: Host) -> dict[str, str]:
+        return tags_of(self._policy, steps_for(host.platform, self._steps), host.method)
 
     # --- listening ---------------------------------------------------------------------------------------------
 
@@ -340,10 +349,11 @@ class Batch:
         return f"{done}, {_listed(places)}" if places else done
 
 
-def _by_region_and_method(hosts: Iterable[Host]) -> list[list[Host]]:
-    groups: dict[tuple[int, str], list[Host]] = defaultdict(list)
+def _alike(hosts: Iterable[Host]) -> list[list[Host]]:
+    """Those that one command can serve, by region, platform and method."""
+    groups: dict[tuple[int, str, str], list[Host]] = defaultdict(list)
     for host in hosts:
-        groups[id(host.api), host.method].append(host)
+        groups[id(host.api), host.platform, host.method].append(host)
     return list(groups.values())
 
 

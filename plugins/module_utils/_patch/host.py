@@ -121,13 +121,14 @@ class Host:
     """One host of the batch.
 
     ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell.
+    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``platform`` is linux or windows.
     """
 
     name: str
     instance_id: str
     api: PatchApi
     method: str
+    platform: str = "linux"
     place: Place = field(default_factory=Ready)
     cycles: int = 0
     asks: int = 0

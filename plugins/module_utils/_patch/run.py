@@ -16,7 +16,7 @@ from .batch import Batch, Limits
 from .delivery import Courier
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps
+from .steps import Policy, Step, check_run_id, needs_platform, read_steps
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -29,6 +29,7 @@ STEP_SPEC: dict[str, dict[str, Any]] = {
     "script": {"type": "str"},
     "src": {"type": "path"},
     "unless": {"type": "str"},
+    "platform": {"type": "str", "choices": ["linux", "windows"]},
     "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
     "timeout_s": {"type": "int", "default": 3600},
     "attempts": {"type": "int", "default": 1},
@@ -112,12 +113,14 @@ def patch(
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
+    checked_steps = read_steps([_with_script(step) for step in steps])
+    _check_platforms(fit, checked_steps)
     batch = Batch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
         policy=Policy(run_id, restart, settle_s, most_restarts),
-        steps=read_steps([_with_script(step) for step in steps]),
+        steps=checked_steps,
         limits=limits,
         clock=clock,
         progress=progress,
@@ -149,7 +152,9 @@ def _hosts(
         if any(report["ok"] for report in reports.values()):
             api = connect(region)
             fit += [
-                Host(owners[key], key, api, report["restart_method"]) for key, report in reports.items() if report["ok"]
+                Host(owners[key], key, api, report["restart_method"], report["platform"])
+                for key, report in reports.items()
+                if report["ok"]
             ]
         verdicts |= {
             key: verdict_of(
@@ -197,6 +202,18 @@ def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
     script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
     return {**step, "script": script}
+
+
+def _check_platforms(hosts: Sequence[Host], steps: Sequence[Step]) -> None:
+    """No script for sh comes to a host with Windows because nobody has thought of it."""
+    windows = [host.name for host in hosts if host.platform == "windows"]
+    unclear = [step for step in steps if needs_platform(step)]
+    if windows and unclear:
+        what = "a script" if unclear[0].script else "unless"
+        raise BadInput(
+            f"The step {unclear[0].name!r} has {what}, and {windows[0]} runs Windows: set platform of the step to "
+            "windows if that is PowerShell, or to linux if the step is not for hosts with Windows. Nothing was done."
+        )
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
