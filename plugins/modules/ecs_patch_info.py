@@ -10,6 +10,9 @@ short_description: Look at a batch of ECS instances before patching it
 description:
   - The preflight of a batch. It fixes the run id, and says of each instance whether it is fit to be patched and how it
     would be restarted.
+  - It reads pending system events. A C(SystemMaintenance.Reboot) that is C(Scheduled) is merged into the run's own
+    restart, which then goes through the API, because a restart inside the guest does not settle it. Other events are
+    warned of. When events cannot be read, it goes on without them, and says so.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
   - cloudops.alibaba._connection
@@ -51,10 +54,16 @@ options:
     default: 1
   restart_method:
     description:
-      - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that.
+      - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that,
+        or where a system event wants a restart and O(restart) allows it.
     type: str
     choices: [auto, exit_code, api]
     default: auto
+  restart:
+    description: Whether the run restarts hosts, as in M(cloudops.alibaba.ecs_patch).
+    type: str
+    choices: [never, if_required, always]
+    default: if_required
 seealso:
   - module: cloudops.alibaba.ecs_patch
 author:
@@ -121,6 +130,27 @@ instances:
     restart_method:
       description: How it would be restarted, V(exit_code) or V(api). Null when its region could not be looked at.
       type: str
+    events:
+      description:
+        - Its pending system events, the next one first. Null when they could not be read; RV(notes) then says why.
+      type: list
+      elements: dict
+      contains:
+        event_id:
+          description: The event.
+          type: str
+        type:
+          description: What it announces, such as SystemMaintenance.Reboot.
+          type: str
+        status:
+          description: One of Inquiring, Scheduled and Executing.
+          type: str
+        not_before:
+          description: When it is due.
+          type: str
+        restart_settles:
+          description: Whether a restart through the API does away with it.
+          type: bool
     ok:
       description: Whether it is fit.
       type: bool
@@ -133,6 +163,11 @@ instances:
     error_info:
       description: Why it is not fit and what to do about it, or null.
       type: str
+notes:
+  description: What could not be looked at, and is done without.
+  returned: always
+  type: list
+  elements: str
 refused:
   description: True when the call was refused before anything was done. It then returns nothing else.
   returned: when refused
@@ -153,6 +188,7 @@ def core(context: Context) -> dict:
         run_id=params["run_id"],
         batch=params["batch"],
         method=params["restart_method"],
+        restart=params["restart"],
         clock=context.clock,
     )
 
@@ -165,6 +201,7 @@ def main() -> None:
             "run_id": {"type": "str"},
             "batch": {"type": "int", "default": 1},
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
+            "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
         },
         core,
     )

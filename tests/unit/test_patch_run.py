@@ -32,6 +32,9 @@ SCRIPT = {
     "attempts": 1,
     "rerun": False,
 }
+HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
+
+HEALTH = {"script": "true", "src": None, "same": "off", "timeout_s": 60, "pause_s": 1, "attempt_timeout_s": 30}
 
 
 class World:
@@ -52,12 +55,14 @@ class World:
         return self.apis[region]
 
     def preflight(self, **more: Any) -> dict[str, Any]:
-        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "clock": self.clock}
+        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
+        options["clock"] = self.clock
         return preflight(self.connect, self.instances, "r-1", **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:
         options = {
             "preflight": more.get("preflight") or self.preflight(),
+            "mode": "patch",
             "steps": [],
             "restart": "if_required",
             "settle_s": 120,
@@ -150,6 +155,15 @@ def test_check_mode_sends_nothing() -> None:
     assert "run_command" not in world.called()
 
 
+def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
+    world = World()
+    result = world.patch(mode="assess", steps=[SCRIPT])
+    assert {row["status"] for row in result["instances"].values()} == {"assessed"}
+    tags = [tags for api in world.apis.values() for tags in api.tags.values()]
+    assert [sent["cloudops-assess"] for sent in tags] == ["r-1", "r-1"]
+    assert not world.preflight()["instances"]["i-1"]["resumed"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -161,6 +175,8 @@ def test_check_mode_sends_nothing() -> None:
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
         ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"health": HEALTH | {"script": "true", "src": "/etc/hosts"}}, "The health check has both script and src"),
+        ({"health": HEALTH | {"src": "/nowhere"}}, "The health check: cannot read /nowhere"),
         ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
         ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
     ],
@@ -201,6 +217,26 @@ def test_a_script_for_sh_comes_to_no_host_with_windows(step: dict[str, Any]) -> 
     assert world.patch(preflight=report, steps=[step | {"platform": "linux"}])["instances"]["i-2"]["ok"]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "assess"}, "cannot be assessed yet, and web-02 is one"),
+        (
+            {"health": {"script": "true", "src": None, "same": "off"}},
+            "cannot be asked for their health yet, and web-02",
+        ),
+    ],
+)
+def test_what_is_not_there_for_windows_is_refused(options: dict[str, Any], words: str) -> None:
+    world = World()
+    world.apis["r-2"].instances["i-2"] = instance("i-2", os_type="windows")
+    world.apis["r-2"].agents["i-2"] = agent("i-2", version="2.1.3.317")
+    report = world.preflight()
+    with pytest.raises(BadInput, match=words):
+        world.patch(preflight=report, **options)
+    assert "run_command" not in world.called()
+
+
 def test_instances_need_a_region_and_names_of_their_own() -> None:
     world = World()
     with pytest.raises(BadInput, match="The region of web-01 is not known"):
@@ -212,6 +248,7 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
             run_id=None,
             batch=1,
             method="api",
+            restart="never",
             clock=world.clock,
         )
     world.instances[1]["name"] = "web-01"

@@ -24,7 +24,10 @@ SCRIPT_TYPES = {"linux": "RunShellScript", "windows": "RunPowerShellScript"}
 SH_PARTS = (
     "runner",
     "keeper",
+    "assess",
     "restart",
+    "health",
+    "same",
     "session",
     "os_updates",
     "os_updates_apt",
@@ -122,9 +125,11 @@ class Courier:
         """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
+            "mode": policy.mode,
             "work": work_of(policy, steps, method),
             "restart": policy.restart,
             "method": method,
+            "event": "yes" if policy.event else "no",
             "settle_s": policy.settle_s,
             "most_restarts": policy.most_restarts,
             "sent_at": sent_at,
@@ -133,7 +138,12 @@ class Courier:
         }
         how = self._platforms[platform]
         runner = how.runner if any(step.builtin for step in steps) else how.small_runner
-        files = {f"runner{how.suffix or '.sh'}": runner.encode(), "request": _lines(request)}
+        files = {f"runner{how.suffix or '.sh'}": runner.encode()}
+        if policy.health.wanted:
+            request |= policy.health.settings
+            if policy.health.script:
+                files["health"] = policy.health.script.encode()
+        files["request"] = _lines(request)
         for number, step in enumerate(steps, start=1):
             files |= _step_files(f"steps/{number:02d}", step, how)
         return how.deliver.replace(_PLACEHOLDER, how.pack(files))

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from .._cloud_assistant.results import Result
 from .._cloud_assistant.submit import CommandApi, Invocation
 from .._instances.describe import Seen
+from .._instances.events import EventApi
 from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
@@ -19,7 +20,7 @@ from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
 
-class PatchApi(CommandApi, PowerApi, Protocol):
+class PatchApi(CommandApi, PowerApi, EventApi, Protocol):
     """The calls that patching needs."""
 
 
@@ -121,7 +122,8 @@ class Host:
     """One host of the batch.
 
     ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``platform`` is linux or windows.
+    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``platform`` is linux or windows,
+    ``event`` says that a system event wants a restart.
     """
 
     name: str
@@ -129,11 +131,14 @@ class Host:
     api: PatchApi
     method: str
     platform: str = "linux"
+    event: bool = False
     place: Place = field(default_factory=Ready)
     cycles: int = 0
     asks: int = 0
     invoke_ids: list[str] = field(default_factory=list)
     output: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
@@ -151,6 +156,8 @@ class Host:
             self.invoke_ids.append(result["invoke_id"])
         if result["output"]:
             self.output = result["output"]
+        self.started_at = self.started_at or result["started_at"]
+        self.finished_at = result["finished_at"] or self.finished_at
         trailer = read_trailer(result["output"], run_id)
         adopted = isinstance(self.place, Asked) and self.place.adopted
         self.request = after_answer(self.request, result, trailer, ours=not adopted)
@@ -174,6 +181,8 @@ class Host:
                 open_request=self.request,
                 cycles=self.cycles,
                 invoke_ids=self.invoke_ids,
+                started_at=self.started_at,
+                finished_at=self.finished_at,
                 log=self.log,
                 output=without_trailer(self.output),
             )

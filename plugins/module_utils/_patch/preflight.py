@@ -148,6 +148,7 @@ def _entry(region_id: str, method: str | None, seen: Seen, failure: Failure | No
         "status": seen.instance.status if seen.instance else None,
         "agent_version": (seen.agent.version or None) if seen.agent else None,
         "restart_method": method,
+        "events": None,
         "resumed": False,
         "returning": False,
         "ok": failure is None,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from .._instances.events import PENDING
 from .._restart.receipts import BOOT_TIME
 
 _NOT_REACHED = {"status": "not_reached", "ok": True, "changed": False}
@@ -85,13 +86,31 @@ def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     if status == "checked":
         return "fit; nothing was run in check mode"
+    if status == "assessed":
+        return "assessed; nothing was changed"
     if result["ok"]:
         notes = [
             f"{name} passed on attempt {step['attempts']}"
             for name, step in (result.get("steps") or {}).items()
             if step["attempts"] > 1
         ]
+        if result.get("differences"):
+            notes.append(f"not as before: {', '.join(result['differences'])}")
         if result.get("restart_stale"):
             notes.append(f"a restart is still reported as required: {result['restart_stale']}")
+        notes += _events(result)
         return f"{status} ({'; '.join(notes)})" if notes else status
-    return f"{status} ({result.get('failure')}): {result.get('error_info')}"
+    info = " ".join([str(result.get("error_info")), *(f"({note})" for note in _events(result))])
+    return f"{status} ({result.get('failure')}): {info}"
+
+
+def _events(result: Mapping[str, Any]) -> list[str]:
+    """Which system events the run has closed, and which are still to come."""
+    notes = []
+    for event in result.get("events") or ():
+        if event["closed_by_run"]:
+            notes.append(f"closed system event {event['event_id']}")
+        elif event["status_after"] in PENDING:
+            what = f"{event['type']} is {event['status_after']}"
+            notes.append(f"system event {event['event_id']} ({what}) is due at {event['not_before']}")
+    return notes

@@ -14,9 +14,11 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
+from .health import Health, read_health
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, Step, check_run_id, needs_platform, read_steps
+from .steps import Policy, Step, check_run_id, needs_platform, read_steps, unix_lines
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -51,6 +53,7 @@ def preflight(
     run_id: str | None,
     batch: int,
     method: str,
+    restart: str,
     clock: Clock,
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
@@ -63,11 +66,15 @@ def preflight(
     check_unique(all_instance_ids or names)
     check_unique(names)
     report: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
     errors: list[CloudError] = []
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            report |= examine(connect(region), ids, method, earlier, now=clock.time())
+            api = connect(region)
+            found = examine(api, ids, method, earlier, now=clock.time())
+            notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
+            report |= found
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)
@@ -79,7 +86,19 @@ def preflight(
         "batch": batch,
         "token": token_of(run_id, report),
         "instances": report,
+        "notes": notes,
+        "warnings": notes + _event_warnings(names, report, restart),
     }
+
+
+def _event_warnings(names: Mapping[str, str], report: Mapping[str, Mapping[str, Any]], restart: str) -> list[str]:
+    return [
+        warning
+        for name, instance_id in names.items()
+        for warning in warnings_of(
+            name, report[instance_id]["events"] or (), method=report[instance_id]["restart_method"], restart=restart
+        )
+    ]
 
 
 def patch(
@@ -88,10 +107,12 @@ def patch(
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
+    mode: str,
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
     most_restarts: int,
+    health: Mapping[str, Any] | None = None,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
@@ -109,17 +130,18 @@ def patch(
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
-    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
+    policy = Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health))
     checked_steps = read_steps([_with_script(step) for step in steps])
-    _check_platforms(fit, checked_steps)
+    _check_windows(fit, policy, checked_steps)
     batch = Batch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts),
+        policy=policy,
         steps=checked_steps,
         limits=limits,
         clock=clock,
@@ -127,13 +149,23 @@ def patch(
     )
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
+    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: verdicts[instance_id] | {"batch": preflight.get("batch")} for instance_id in names.values()
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id))
+            | _seen_before(preflight, instance_id)
+            for instance_id in names.values()
         },
     }
+
+
+def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
+    """What a verdict repeats of the preflight: for the report, and for the plan."""
+    report = preflight["instances"][instance_id]
+    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    return {"batch": preflight.get("batch"), **seen}
 
 
 def _hosts(
@@ -142,6 +174,7 @@ def _hosts(
     region_id: str | None,
     preflight: Mapping[str, Any],
     run_id: str,
+    restart: str,
 ) -> tuple[list[Host], dict[str, dict[str, Any]]]:
     """The hosts that the preflight found fit, and the verdicts on the others."""
     owners = {instance_id: name for name, instance_id in _names(instances).items()}
@@ -152,7 +185,14 @@ def _hosts(
         if any(report["ok"] for report in reports.values()):
             api = connect(region)
             fit += [
-                Host(owners[key], key, api, report["restart_method"], report["platform"])
+                Host(
+                    owners[key],
+                    key,
+                    api,
+                    report["restart_method"],
+                    report["platform"],
+                    event=restart != "never" and report["restart_method"] == "api" and wants_restart(report["events"]),
+                )
                 for key, report in reports.items()
                 if report["ok"]
             ]
@@ -169,6 +209,21 @@ def _hosts(
             if not report["ok"]
         }
     return fit, verdicts
+
+
+def _events(
+    hosts: Sequence[Host],
+    verdicts: Mapping[str, Mapping[str, Any]],
+    reports: Mapping[str, Mapping[str, Any]],
+    clock: Clock,
+) -> dict[str, list[dict[str, Any]]]:
+    """What became of the system events of each instance, in the batch's end; not there where they were not read."""
+    known = {key: report["events"] for key, report in reports.items() if report["events"] is not None}
+    found = {key: compare(events, (), ()) for key, events in known.items()}
+    for api in {id(host.api): host.api for host in hosts}.values():
+        ids = [host.instance_id for host in hosts if host.api is api and host.instance_id in known]
+        found |= events_after(api, verdicts, {key: known[key] for key in ids}, clock)
+    return found
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -198,17 +253,32 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 
 
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    if step["src"] and step["script"]:
-        raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
-    return {**step, "script": script}
+    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
 
 
-def _check_platforms(hosts: Sequence[Host], steps: Sequence[Step]) -> None:
-    """No script for sh comes to a host with Windows because nobody has thought of it."""
+def _read_health(value: Mapping[str, Any] | None) -> Health:
+    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
+
+
+def _script_of(value: Mapping[str, Any], what: str) -> str | None:
+    if value["src"] and value["script"]:
+        raise BadInput(f"{what} has both script and src; give one of them.")
+    return read_source(value["src"], what) if value["src"] else value["script"]
+
+
+def _check_windows(hosts: Sequence[Host], policy: Policy, steps: Sequence[Step]) -> None:
+    """What is not there for Windows is refused, and no script for sh comes there because nobody has thought of it."""
     windows = [host.name for host in hosts if host.platform == "windows"]
+    if not windows:
+        return
+    if policy.mode == "assess" or policy.health.wanted:
+        what = "assessed" if policy.mode == "assess" else "asked for their health"
+        raise BadInput(
+            f"Hosts with Windows cannot be {what} yet, and {windows[0]} is one: have a play of their own for them. "
+            "Nothing was done."
+        )
     unclear = [step for step in steps if needs_platform(step)]
-    if windows and unclear:
+    if unclear:
         what = "a script" if unclear[0].script else "unless"
         raise BadInput(
             f"The step {unclear[0].name!r} has {what}, and {windows[0]} runs Windows: set platform of the step to "

@@ -232,6 +232,9 @@ function Complete-Run {
         Request-Restart always
     }
     Request-RestartOnEvidence
+    # Only a restart through the API settles a system event; one that this run has had is enough.
+    $by_api = @((Get-Line "$script:run\restarts") -match '^api ')
+    if ($script:request.event -eq 'yes' -and $by_api.Count -eq 0) { Request-RestartFor system_event }
     Stop-Keeper 'done' ''
 }
 
@@ -269,10 +272,11 @@ function Stop-Keeper {
         'stale={0}' -f (ConvertTo-Word $script:stale)
         'restarts={0}' -f (ConvertTo-Pack (Get-Line "$script:run\restarts") $RESTARTS_BYTES)
         'packages_count={0}' -f $packages.Count
-        'packages={0}' -f (ConvertTo-Pack $packages $PACKAGES_BYTES)
-    )
+        'packages='
+    ) -join ' '
+    $room = [Math]::Min($TRAILER_BYTES - $words.Length, $PACKAGES_BYTES)
     # Without room for the trailer the runner says so.
-    [void](Write-Record "$script:run\trailer" (Add-Checksum ($words -join ' ')))
+    [void](Write-Record "$script:run\trailer" (Add-Checksum ($words + (ConvertTo-Pack $packages $room))))
     Remove-Delivery
     exit 0
 }

@@ -23,8 +23,8 @@ function Read-Request {
     param ([string]$Folder)
     $script:delivery = $Folder
     $script:request = Read-Pair "$Folder\request"
-    foreach ($key in 'ends_at', 'method', 'most_restarts', 'not_after', 'restart', 'run_id', 'sent_at', 'settle_s',
-        'steps', 'work') {
+    foreach ($key in 'ends_at', 'event', 'method', 'mode', 'most_restarts', 'not_after', 'restart', 'run_id',
+        'sent_at', 'settle_s', 'steps', 'work') {
         if (-not $script:request.ContainsKey($key)) { $script:request[$key] = '' }
     }
 }

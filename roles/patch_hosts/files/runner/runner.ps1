@@ -54,7 +54,8 @@ $START_GRACE_S = 120
 $HANDOVER_S = 15
 $BOOT_LOCK_S = 60
 $POLL_MS = 500
-# A trailer has at most 4 KB.
+# A trailer has at most 4 KB; packages get what the rest leaves of it.
+$TRAILER_BYTES = 4050
 $WORD_BYTES = 200
 $RESTARTS_BYTES = 700
 $PACKAGES_BYTES = 1500
@@ -125,6 +126,7 @@ function Invoke-Continue {
     try {
         [void][IO.Directory]::CreateDirectory("$script:run\steps")
         $script:boot = Get-BootId
+        if ($script:request.mode -ne 'patch') { Stop-Runner refused $EXIT_REFUSED 'assessing is not there for Windows' }
         Start-Clock
         if (-not (Test-InTime)) { Stop-Runner late $EXIT_LATE 'before the first step' }
         if ($script:boot -notmatch $BOOT_TIME) { Stop-Runner refused $EXIT_REFUSED 'the boot time is unknown' }
