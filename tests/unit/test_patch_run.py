@@ -34,8 +34,6 @@ SCRIPT = {
 }
 HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
-HEALTH = {"script": "true", "src": None, "same": "off", "timeout_s": 60, "pause_s": 1, "attempt_timeout_s": 30}
-
 
 class World:
     """Two regions, a host in each."""
@@ -222,7 +220,7 @@ def test_a_script_for_sh_comes_to_no_host_with_windows(step: dict[str, Any]) -> 
     [
         ({"mode": "assess"}, "cannot be assessed yet, and web-02 is one"),
         (
-            {"health": {"script": "true", "src": None, "same": "off"}},
+            {"health": HEALTH | {"script": "true"}},
             "cannot be asked for their health yet, and web-02",
         ),
     ],
