@@ -45,6 +45,7 @@ COMMANDS = {
     "ForEach-Object",
     "Get-Acl",
     "Get-ChildItem",
+    "Get-CimClass",
     "Get-CimInstance",
     "Get-Content",
     "Get-Item",

@@ -67,28 +67,35 @@ function Save-Record {
 }
 
 function Write-Record {
-    # Write a record whole or not at all, and through to the disk; whether that succeeded.
+    # Write a record whole or not at all, and through to the disk; whether that succeeded. Programs that look into every
+    # new file, for viruses say, may have it open for a moment.
     param ([string]$Path, [string]$Text)
-    try {
-        $bytes = (New-Object Text.UTF8Encoding $false).GetBytes("$Text`n")
-        $file = [IO.File]::Open("$Path.new", [IO.FileMode]::Create, [IO.FileAccess]::Write, [IO.FileShare]::None)
+    $bytes = (New-Object Text.UTF8Encoding $false).GetBytes("$Text`n")
+    for ($try = 1; $try -le $WRITE_TRIES; $try++) {
         try {
-            $file.Write($bytes, 0, $bytes.Length)
-            $file.Flush($true)
+            $file = [IO.File]::Open("$Path.new", [IO.FileMode]::Create, [IO.FileAccess]::Write, [IO.FileShare]::None)
+            try {
+                $file.Write($bytes, 0, $bytes.Length)
+                $file.Flush($true)
+            }
+            finally { $file.Dispose() }
+            [CloudOpsAlibaba.Native]::Replace("$Path.new", $Path)
+            return $true
         }
-        finally { $file.Dispose() }
-        [CloudOpsAlibaba.Native]::Replace("$Path.new", $Path)
-        return $true
+        catch { Start-Sleep -Milliseconds $POLL_MS }
     }
-    catch { return $false }
+    return $false
 }
 
 function Read-Record {
-    # The text of a record without the end of its last line; empty when there is none.
+    # The text of a record without the end of its last line; empty when there is none. Whoever reads one does not keep
+    # another from replacing it.
     param ([string]$Path)
-    try { return [IO.File]::ReadAllText($Path).TrimEnd("`r", "`n") }
-    catch [IO.FileNotFoundException] { return '' }
-    catch [IO.DirectoryNotFoundException] { return '' }
+    if (-not [IO.File]::Exists($Path)) { return '' }
+    $share = [IO.FileShare]'ReadWrite, Delete'
+    $file = [IO.File]::Open($Path, [IO.FileMode]::Open, [IO.FileAccess]::Read, $share)
+    try { return (New-Object IO.StreamReader $file).ReadToEnd().TrimEnd("`r", "`n") }
+    finally { $file.Dispose() }
 }
 
 function Read-Word {

@@ -106,7 +106,8 @@ function Find-Evidence {
         $manager = Get-Item -LiteralPath 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager'
         # Without the names of the files: some programs leave others there in each boot, and no restart cures that.
         foreach ($name in 'PendingFileRenameOperations', 'PendingFileRenameOperations2') {
-            if (@($manager.GetValue($name, @())).Count -gt 0) { $reasons += "pending_rename:$name" }
+            $files = @($manager.GetValue($name, @()) | Where-Object { $_ })
+            if ($files.Count -gt 0) { $reasons += "pending_rename:$name" }
         }
     }
     catch {

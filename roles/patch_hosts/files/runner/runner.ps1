@@ -54,6 +54,8 @@ $START_GRACE_S = 120
 $HANDOVER_S = 15
 $BOOT_LOCK_S = 60
 $POLL_MS = 500
+$WRITE_TRIES = 5
+$SHARING_VIOLATION = -2147024864
 # A trailer has at most 4 KB; packages get what the rest leaves of it.
 $TRAILER_BYTES = 4050
 $WORD_BYTES = 200
@@ -91,13 +93,17 @@ $script:wants_restart = $false
 
 function Invoke-Verb {
     param ([string[]]$Words)
-    $mode = $ExecutionContext.SessionState.LanguageMode
-    if ($mode -ne 'FullLanguage' -or $PSVersionTable.PSVersion -lt [Version]'5.1') {
-        $found = "$($PSVersionTable.PSVersion), $mode"
-        Write-Plain "cloudops.alibaba: PowerShell is $found here, and the step runner needs 5.1, FullLanguage"
+    $version = $PSVersionTable.PSVersion
+    if ($version.Major -lt 5 -or ($version.Major -eq 5 -and $version.Minor -lt 1)) {
+        Write-Plain "cloudops.alibaba: PowerShell is $version here, and the step runner needs 5.1"
         exit $EXIT_REFUSED
     }
-    Import-Native
+    try { Import-Native }
+    catch {
+        $said = $_.Exception.GetBaseException().Message
+        Write-Plain "cloudops.alibaba: the step runner cannot compile its calls of Windows: $said"
+        exit $EXIT_REFUSED
+    }
     switch ($Words[0]) {
         'continue' {
             Clear-AgentCopy $Words[3]

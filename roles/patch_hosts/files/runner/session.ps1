@@ -8,8 +8,7 @@ function Open-Lock {
         return [IO.File]::Open($Path, [IO.FileMode]::OpenOrCreate, [IO.FileAccess]::ReadWrite, [IO.FileShare]::None)
     }
     catch {
-        $wrong = $_.Exception.GetBaseException()
-        if ($wrong.GetType() -ne [IO.IOException]) { throw }
+        if ($_.Exception.GetBaseException().HResult -ne $SHARING_VIOLATION) { throw }
         return $null
     }
 }
@@ -49,13 +48,16 @@ function Start-Keeper {
         CurrentDirectory = "$env:SystemDrive\"
     }
     # CREATE_BREAKAWAY_FROM_JOB: the WMI service has a job of its own, which limits what is in it.
-    $startup = New-CimInstance -ClassName Win32_ProcessStartup -ClientOnly -Property @{
-        CreateFlags = [uint32]16777216
-        ShowWindow = [uint16]0
+    $made = $null
+    try {
+        $class = Get-CimClass -ClassName Win32_ProcessStartup
+        $startup = New-CimInstance -CimClass $class -ClientOnly -Property @{ CreateFlags = [uint32]16777216 }
+        $whole = $arguments + @{ ProcessStartupInformation = [CimInstance]$startup }
+        $made = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments $whole
     }
-    $whole = $arguments + @{ ProcessStartupInformation = [CimInstance]$startup }
-    $made = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments $whole
-    if ($made.ReturnValue -ne 0) {
+    catch { $made = $null }
+    # Should there be two of them after all, the second finds the lock taken, and ends.
+    if ($null -eq $made -or $made.ReturnValue -ne 0) {
         $made = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments $arguments
     }
     if ($made.ReturnValue -ne 0) { throw "Win32_Process.Create of the keeper returned $($made.ReturnValue)" }
@@ -176,8 +178,7 @@ function Stop-Session {
         $process.Kill()
         [void]$process.WaitForExit($TERM_GRACE_S * 1000)
     }
-    catch [ArgumentException] { return }
-    catch [InvalidOperationException] { return }
+    catch { if (Get-StartTime $Leader) { throw } }
 }
 
 function Test-Session {
