@@ -105,7 +105,7 @@ class Rollout:
 
     def outcome(self, host: str) -> Outcome:
         verdict = self.verdicts.get(host)
-        return (verdict["status"], _blame(verdict)) if verdict else ("not_reached", None)
+        return (verdict["status"], verdict["blame"]) if verdict else ("not_reached", None)
 
     def expected(self, host: str) -> frozenset[Outcome]:
         """What is right for a host: the fault hits only one, and no batch starts after a failure in the one before."""
@@ -114,11 +114,6 @@ class Rollout:
         later = host in self.cell.batches[1] and self.cell.hit in self.cell.batches[0]
         stopped = later and not self.verdicts[self.cell.hit]["ok"]
         return frozenset({("not_reached", None)}) if stopped else WELL
-
-
-def _blame(verdict: dict[str, Any]) -> str | None:
-    unfit = verdict["failure"] in ("agent", "instance") and not verdict["invoke_ids"]
-    return verdict.get("blame", "offline" if unfit else verdict["failure"])
 
 
 def roll_out(cell: Cell, cloud: Cloud) -> Rollout:
