@@ -15,8 +15,6 @@ from .trailer import Trailer, without_trailer
 # Exit codes of a delivery that cannot start the runner: nothing was done, and asking again does not help. 78 is the
 # delivery's own, 126 and 127 are the shell's for an interpreter or a program that it cannot run.
 _CANNOT_START = (78, 126, 127)
-
-
 # There is nobody to ask any more.
 _GONE = ("InstanceReleased", "InstanceNotExists")
 
