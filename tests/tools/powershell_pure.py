@@ -29,6 +29,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "-ge": operator.ge,
     "-eq": operator.eq,
     "-ne": operator.ne,
+    "-or": lambda left, right: left or right,
+    "-split": str.split,
 }
 _METHODS: dict[str, Callable[..., Any]] = {
     "IndexOf": str.index,
@@ -48,9 +50,15 @@ class _Continue(Exception):
 
 
 class Pure:
-    """The functions of a script, to be called with values; ``variables`` are the script's own."""
+    """The functions of a script, to be called with values.
 
-    def __init__(self, script: str, variables: Mapping[str, Any] | None = None) -> None:
+    ``variables`` are the script's own, ``stubs`` what commands return that do more than calculate.
+    """
+
+    def __init__(
+        self, script: str, variables: Mapping[str, Any] | None = None, stubs: Mapping[str, Any] | None = None
+    ) -> None:
+        self._stubs = dict(stubs or {})
         self._functions = {
             text_of(node.named_children[0]): node for node in nodes(parse(script)) if node.type == "function_statement"
         }
@@ -134,6 +142,10 @@ class Pure:
                 return _METHODS[text_of(parts[1])](self._value(parts[0], values), *arguments)
             case "cast_expression" if text_of(parts[0]) == "[int64]":
                 return int(self._value(parts[1], values))
+            case "member_access" if isinstance(self._value(parts[0], values), dict):
+                return self._value(parts[0], values)[text_of(parts[1])]
+            case "command" if text_of(parts[0]) in self._stubs:
+                return self._stubs[text_of(parts[0])]
             case "command" if text.startswith("New-Object 'int64[]' "):
                 return [0] * int(text.split(" ")[-1])
         if len(node.children) == 3 and len(parts) >= 2:
@@ -150,6 +162,10 @@ class Pure:
 
     def _assign(self, node: Node, values: dict[str, Any]) -> None:
         left, sign, right = node.named_children
+        names = [text_of(part) for part in nodes(left) if part.type == "variable" and part.named_child_count == 0]
+        if "," in text_of(left):
+            values |= dict(zip(names, self._value(right, values), strict=True))
+            return
         name = text_of(next(part for part in nodes(left) if part.type == "variable" and part.named_child_count == 0))
         value = self._value(right, values)
         if any(part.type == "element_access" for part in nodes(left)):

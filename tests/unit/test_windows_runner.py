@@ -164,6 +164,29 @@ def test_the_payload_is_read_as_it_was_written(data: bytes) -> None:
     assert bytes(read) == data
 
 
+@pytest.mark.parametrize(
+    ("waits", "installed", "standing"),
+    [
+        (False, [], "new"),
+        (True, [], "waits"),
+        (False, ["other.1 B1 none KB1"], "new"),
+        (False, ["this.1 B2 restart KB2"], "waits"),
+        (True, ["this.1 B2 restart KB2"], "waits"),
+        (False, ["this.1 B2 none KB2"], "again"),
+        (False, ["this.1 B1 restart KB2"], "again"),
+        (True, ["this.1 B1 restart KB2"], "again"),
+        (False, ["this.1 B1 restart KB2", "this.1 B2 restart KB2"], "again"),
+        (False, ["this.2 B1 none KB2"], "new"),
+    ],
+)
+def test_an_update_that_is_offered_again_is_told_from_one_that_waits(
+    waits: bool, installed: list[str], standing: str
+) -> None:
+    """B2 is this boot. Another revision of an update is another update."""
+    updates = Pure(WRITTEN, {"$script:boot": "B2"}, {"Get-Line": installed})
+    assert updates.call("Get-Standing", {"id": "this.1", "waits": waits}) == standing
+
+
 def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     steps = [
         OS_UPDATES,

@@ -25,8 +25,12 @@ function Invoke-Keep {
     }
     catch {
         Add-Log "$($_.Exception.GetBaseException().Message) $($_.ScriptStackTrace)"
+        $said = "the step runner failed: $($_.Exception.GetBaseException().Message)"
         $script:blame = 'instance'
-        Stop-Keeper failed "the step runner failed: $($_.Exception.GetBaseException().Message)"
+        # While a step is at work, nobody can say that it is over.
+        $boot, $leader, $start, $rest = Read-Word "$script:records\started" 4
+        if (Test-Session $leader $start) { Stop-Keeper pending $said }
+        Stop-Keeper failed $said
     }
 }
 
