@@ -96,8 +96,9 @@ class Injection:
 
 def _refusal(host: Host, fault: Fault) -> str:
     spec = host.instance.spec
-    if fault.name == "clock_skew" and host.machine.kind == "scripted":
-        return f"{spec.name} ({spec.id}) is a scripted machine, which has no clock of its own"
+    if fault.name == "clock_skew" and host.machine.kind in ("scripted", "nspawn"):
+        kind = "a scripted" if host.machine.kind == "scripted" else "an nspawn"
+        return f"{spec.name} ({spec.id}) is {kind} machine, which has no clock of its own"
     if fault.name == "power_loss" and not host.up:
         return f"{spec.name} ({spec.id}) is not up, so there is no power to lose"
     if fault.name == "agent_killed" and not host.agent:
