@@ -128,8 +128,9 @@ def boot(folder: Path, tree: Path, *arguments: str) -> ServiceHost:
                 *("--register=no", "--keep-unit", "--link-journal=no", "--private-network", "--console=pipe"),
                 *arguments,
             ],
-            # Its end is the host's.
+            # Its end is the host's; Ctrl-C is not meant for it.
             stdin=subprocess.PIPE,
+            start_new_session=True,
             stdout=console,
             stderr=console,
         )
