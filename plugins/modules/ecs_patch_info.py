@@ -10,6 +10,9 @@ short_description: Look at a batch of ECS instances before patching it
 description:
   - The preflight of a batch. It fixes the run id, and says of each instance whether it is fit to be patched and how it
     would be restarted.
+  - It reads pending system events. A C(SystemMaintenance.Reboot) that is C(Scheduled) is merged into the run's own
+    restart, which then goes through the API, because a restart inside the guest does not settle it. Other events are
+    warned of. When events cannot be read, it goes on without them, and says so.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
   - cloudops.alibaba._connection
@@ -51,10 +54,58 @@ options:
     default: 1
   restart_method:
     description:
-      - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that.
+      - How hosts are to be restarted. V(auto) is by exit code, or through the API where the agent is too old for that,
+        or where a system event wants a restart and O(restart) allows it.
     type: str
     choices: [auto, exit_code, api]
     default: auto
+  hooks:
+    description:
+      - The task files that the role runs for each host. They must be there, and are returned as absolute paths.
+    type: dict
+    default: {}
+    suboptions:
+      before:
+        description: Tasks before anything is done to a host.
+        type: path
+      health:
+        description: Tasks that say, after it is patched, whether it is well.
+        type: path
+      after:
+        description: Tasks for a host that is well again.
+        type: path
+  stop:
+    description: When the run stops before this batch. Then the batch is not looked at, and RV(stop) says why.
+    type: dict
+    default: {}
+    suboptions:
+      failed:
+        description: The blame of each host that has failed in the run so far.
+        type: list
+        elements: str
+        default: []
+      hosts:
+        description: How many hosts the play has, for percentages.
+        type: int
+      max_errors:
+        description:
+          - How many hosts may fail in the whole run, as a number or a percentage, or a dictionary of them by blame with
+            C(all) for those that have no number of their own. If not set, errors do not stop the run.
+        type: raw
+      deadline:
+        description: When the run is to be over, with a zone, such as C(2026-12-01T04:00:00+08:00).
+        type: str
+      batch_s:
+        description: How many seconds the batch may take; it does not start when they end after the deadline.
+        type: int
+      after_batch:
+        description: The number of the last batch.
+        type: int
+  restart:
+    description: Whether the run restarts hosts, as in M(cloudops.alibaba.ecs_patch).
+    type: str
+    choices: [never, if_required, always]
+    default: if_required
 seealso:
   - module: cloudops.alibaba.ecs_patch
 author:
@@ -86,8 +137,30 @@ batch:
   sample: 1
 token:
   description: Says that these instances have been looked at; M(cloudops.alibaba.ecs_patch) asks for it.
-  returned: always
+  returned: when the batch starts
   type: str
+hooks:
+  description: The task files of O(hooks) that were given, as absolute paths.
+  returned: always
+  type: dict
+deadline:
+  description: The deadline in seconds since the epoch, or null.
+  returned: when the batch starts
+  type: float
+stop:
+  description: Why the run stops before this batch.
+  returned: when the run stops
+  type: dict
+  contains:
+    kind:
+      description: One of errors, deadline and after_batch.
+      type: str
+    reason:
+      description: The reason in words.
+      type: str
+    batch:
+      description: The number of the batch that does not start.
+      type: int
 instances:
   description: The instances by instance id.
   returned: always
@@ -118,6 +191,27 @@ instances:
     restart_method:
       description: How it would be restarted, V(exit_code) or V(api). Null when its region could not be looked at.
       type: str
+    events:
+      description:
+        - Its pending system events, the next one first. Null when they could not be read; RV(notes) then says why.
+      type: list
+      elements: dict
+      contains:
+        event_id:
+          description: The event.
+          type: str
+        type:
+          description: What it announces, such as SystemMaintenance.Reboot.
+          type: str
+        status:
+          description: One of Inquiring, Scheduled and Executing.
+          type: str
+        not_before:
+          description: When it is due.
+          type: str
+        restart_settles:
+          description: Whether a restart through the API does away with it.
+          type: bool
     ok:
       description: Whether it is fit.
       type: bool
@@ -130,6 +224,11 @@ instances:
     error_info:
       description: Why it is not fit and what to do about it, or null.
       type: str
+notes:
+  description: What could not be looked at, and is done without.
+  returned: always
+  type: list
+  elements: str
 refused:
   description: True when the call was refused before anything was done. It then returns nothing else.
   returned: when refused
@@ -137,7 +236,9 @@ refused:
 """
 
 from ..module_utils._module import Context, run_module
+from ..module_utils._patch.hooks import HOOKS
 from ..module_utils._patch.run import INSTANCE_SPEC, preflight
+from ..module_utils._patch.stop import STOP_SPEC
 
 
 def core(context: Context) -> dict:
@@ -150,7 +251,11 @@ def core(context: Context) -> dict:
         run_id=params["run_id"],
         batch=params["batch"],
         method=params["restart_method"],
+        hooks=params["hooks"],
+        stop=params["stop"],
+        restart=params["restart"],
         clock=context.clock,
+        progress=context.progress,
     )
 
 
@@ -162,6 +267,9 @@ def main() -> None:
             "run_id": {"type": "str"},
             "batch": {"type": "int", "default": 1},
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
+            "hooks": {"type": "dict", "default": {}, "options": {moment: {"type": "path"} for moment in HOOKS}},
+            "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
+            "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
         },
         core,
     )

@@ -37,6 +37,7 @@ def test_the_table_shows_batch_packages_proof_and_result() -> None:
             "web-04": result("unknown", failure="lost", error_info="Nobody knows.", receipts=[{"verdict": "unknown"}]),
             "web-05": {},
             "web-06": result("patched", restart_stale="needs-restarting:kernel"),
+            "web-07": result("patched", differences=["the unit a.service has failed", "and 2 more"]),
         }
     )
     lines = table(report)
@@ -49,9 +50,10 @@ def test_the_table_shows_batch_packages_proof_and_result() -> None:
     assert "not proven" in lines[4]
     assert lines[5].split() == ["web-05", "-", "-", "none", "not", "reached"]
     assert "still reported as required: needs-restarting:kernel" in lines[6]
-    assert lines[-1] == "Run CHG-1: 1 restarted, 2 patched, 1 failed, 1 unknown, 1 not reached"
+    assert lines[7].endswith("patched (not as before: the unit a.service has failed, and 2 more)")
+    assert lines[-1] == "Run CHG-1: 1 restarted, 3 patched, 1 failed, 1 unknown, 1 not reached"
     columns = lines[0].index("RESTART")
-    assert all(line[columns - 1] == " " for line in lines[1:7])
+    assert all(line[columns - 1] == " " for line in lines[1:8])
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,21 @@ def test_the_document_names_who_failed() -> None:
     assert report["failed_hosts"] == ["b"]
     assert report["counts"] == {"patched": 1, "failed": 1, "not_reached": 1}
     assert build_report({})["run_id"] is None
+
+
+def test_the_table_shows_system_events_that_were_closed_and_those_to_come() -> None:
+    closed = {"event_id": "e-1", "type": "T", "not_before": "N", "status_after": "Avoided", "closed_by_run": True}
+    ahead = {"event_id": "e-2", "type": "T", "not_before": "N", "status_after": "Scheduled", "closed_by_run": False}
+    by_others = closed | {"closed_by_run": False}
+    bad = {"failure": "script", "error_info": "A step failed."}
+    hosts = {
+        "a": result("restarted", events=[closed, ahead]),
+        "b": result("failed", events=[closed], **bad),
+        "c": result("patched", events=[by_others]),
+        "d": result("patched", events=None),
+    }
+    lines = table(build_report(hosts))
+    assert lines[1].endswith("restarted (closed system event e-1; system event e-2 (T is Scheduled) is due at N)")
+    assert lines[2].endswith("A step failed. (closed system event e-1)")
+    assert lines[3].endswith("patched")
+    assert lines[4].endswith("patched")

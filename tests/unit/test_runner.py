@@ -9,9 +9,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
@@ -19,27 +17,15 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     OTHER_BOOT,
     Answer,
     HostUnderTest,
-    host_with,
     kill,
     kill_everything,
     processes_with,
     session_of,
+    step,
     until,
 )
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture(params=["dash", "bash", "busybox"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
-    if not shutil.which(request.param):
-        pytest.skip(f"there is no {request.param} here")
-    with host_with(request.param, tmp_path) as host:
-        yield host
-
-
-def step(name: str, script: str = "", **more: Any) -> dict[str, Any]:
-    return {"name": name, "script": script or f"echo {name} >> $TRACE"} | more
 
 
 def test_steps_run_in_order_and_once(host: HostUnderTest) -> None:
@@ -161,6 +147,30 @@ def test_a_run_without_steps_restarts_as_its_policy_says(
     if policy == "always":
         host.pretend_restart()
         assert host.continue_(restart=policy).said == (0, "done")
+
+
+def test_a_system_event_gets_one_restart_through_the_api(host: HostUnderTest) -> None:
+    request = {"method": "api", "event": "yes"}
+    answer = host.continue_(step("one"), **request)
+    assert (answer.said, answer.trailer.reason) == ((0, "restart"), "system_event")
+    host.pretend_restart()
+    answer = host.continue_(step("one"), **request)
+    assert answer.said == (0, "done")
+    assert [receipt.method for receipt in answer.trailer.restarts] == ["api"]
+    assert host.traced == ["one"]
+
+
+def test_a_restart_for_an_update_serves_the_system_event_too(host: HostUnderTest) -> None:
+    request = {"method": "api", "event": "yes"}
+    assert host.continue_(step("one", restart="always"), **request).trailer.reason == "step:one"
+    host.pretend_restart()
+    assert host.continue_(step("one", restart="always"), **request).said == (0, "done")
+
+
+def test_a_restart_by_exit_code_does_not_serve_a_system_event(host: HostUnderTest) -> None:
+    assert host.continue_(restart="always").said == (194, "restart")
+    host.pretend_restart()
+    assert host.continue_(restart="always", method="api", event="yes").trailer.reason == "system_event"
 
 
 REQUIRED = 'echo "Core libraries"; echo "  * kernel"; echo; echo "Reboot is required to fully utilize."; exit 1'

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,13 +11,11 @@ from .._sdk import limits
 from .._sdk.errors import BadInput
 from .._sdk.shapes import AgentRow, EventRow, InstanceRow, format_time
 from .describe import AgentApi, chunks, look_at_agents
+from .events import PENDING, EventApi, events_of
 from .ids import check_ecs_ids
 
-# A system event in another status is over (DescribeInstanceHistoryEventsRequest.InstanceEventCycleStatus).
-PENDING = ("Inquiring", "Scheduled", "Executing")
 
-
-class InfoApi(AgentApi, Protocol):
+class InfoApi(AgentApi, EventApi, Protocol):
     """The calls that this needs; :class:`~.._sdk.ecs.Ecs` has them."""
 
     def describe_instances(
@@ -30,8 +27,6 @@ class InfoApi(AgentApi, Protocol):
         status: str | None = None,
         name: str | None = None,
     ) -> Iterator[InstanceRow]: ...
-
-    def describe_system_events(self, instance_ids: Sequence[str], statuses: Sequence[str]) -> Iterator[EventRow]: ...
 
 
 def instance_info(
@@ -56,24 +51,12 @@ def instance_info(
         found = api.describe_instances(piece, tags=tags, zone_id=zone_id, status=status, name=name)
         rows |= {row.instance_id: row for row in found}
     agents = look_at_agents(api, list(rows))
-    pending = _pending_events(api, list(rows)) if events else {}
+    pending = events_of(api, list(rows), PENDING) if events else {}
     return {
         "changed": False,
         "instances": {key: _shape(row, agents.get(key), pending.get(key, [])) for key, row in rows.items()},
         "missing": [key for key in instance_ids or [] if key not in rows],
     }
-
-
-def _pending_events(api: InfoApi, instance_ids: Sequence[str]) -> dict[str, list[EventRow]]:
-    """The events that instances have ahead of them, the next one first.
-
-    An event counts once, also when it moved from one page to the next meanwhile.
-    """
-    pending: dict[str, dict[str, EventRow]] = defaultdict(dict)
-    for chunk in chunks(instance_ids, limits.EVENT_IDS):
-        for event in api.describe_system_events(chunk, PENDING):
-            pending[event.instance_id][event.event_id] = event
-    return {key: sorted(events.values(), key=lambda event: event.not_before or 0.0) for key, events in pending.items()}
 
 
 def describe_agent(agent: AgentRow | None) -> dict[str, Any]:

@@ -46,15 +46,29 @@ _STILL_THERE = Failure(
 _NOT_OUR_WORD = Failure("lost", "It asked an earlier controller of the run for a restart, which may still send it.")
 _TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
 
+# What a run does to its hosts, and what holds when it is interrupted.
+_WORDS = {
+    "patch": (
+        "patching",
+        "Interrupted. The hosts go on by themselves and may still restart; start the same command again with the "
+        "run id {run_id} to go on.",
+    ),
+    "assess": ("assessing", "Interrupted. Nothing was changed on the hosts."),
+}
+
 _Where = TypeVar("_Where", bound=Place)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart."""
+    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart.
+
+    After ``soak_s`` the hosts that went well are looked at once more.
+    """
 
     timeout_s: int
     restart_timeout_s: int
+    soak_s: int = 0
 
 
 class Batch:
@@ -86,21 +100,19 @@ class Batch:
 
     def check(self) -> None:
         """Raise :class:`BadInput` for what would be refused on the way to the hosts; sends nothing."""
-        for method in {host.method for host in self._hosts}:
-            self._command(method).check()
+        for group in _alike(self._hosts):
+            self._command(group[0]).check()
 
     def run(self) -> dict[str, dict[str, Any]]:
         """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
         if not self._hosts:
             return {}
+        doing, interrupted = _WORDS[self._policy.mode]
         self._progress.say(
-            f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
+            f"Run {self._policy.run_id}: {doing} {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
         )
-        with self._progress.when_interrupted(
-            "Interrupted. The hosts go on by themselves and may still restart; start the same command again with the "
-            f"run id {self._policy.run_id} to go on."
-        ):
+        with self._progress.when_interrupted(interrupted.format(run_id=self._policy.run_id)):
             self._see_through()
         return {host.instance_id: settled.verdict for host, settled in self._at(Settled)}
 
@@ -125,16 +137,17 @@ class Batch:
     # --- asking ------------------------------------------------------------------------------------------------
 
     def _ask(self, hosts: Iterable[Host]) -> None:
-        """One command for all of them (one for each region and method)."""
-        for group in _by_region_and_method(hosts):
+        """One command for all of them (one for each region, method, and whether a system event wants a restart)."""
+        for group in _alike(hosts):
             self._ask_group({host.instance_id: host for host in group})
 
     def _adopt(self) -> None:
         """Take over what an earlier controller of the run has asked the very same hosts."""
         resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
-        for group in _by_region_and_method(resumed):
-            tags = tags_of(self._policy, self._steps, group[0].method)
-            for host, result in adopt(group, tags, self._policy.run_id, self._clock):
+        old_answers = not self._policy.health.wanted
+        for group in _alike(resumed):
+            tags = self._tags(group[0])
+            for host, result in adopt(group, tags, self._policy.run_id, self._clock, old_answers=old_answers):
                 self._hear(host, result, self._clock.monotonic())
             working = sum(isinstance(host.place, Asked) for host in group)
             if working:
@@ -144,7 +157,7 @@ class Batch:
         some = next(iter(hosts.values()))
         asked = self._clock.monotonic()
         try:
-            submission = submit(some.api, self._command(some.method), list(hosts))
+            submission = submit(some.api, self._command(some), list(hosts))
         except CloudError as error:
             invocations, failures = [], dict.fromkeys(hosts, failure_of(error))
         else:
@@ -158,17 +171,27 @@ class Batch:
             for instance_id in invocation.instance_ids:
                 hosts[instance_id].place = Asked(invocation, asked)
 
-    def _command(self, method: str) -> Command:
+    def _command(self, host: Host) -> Command:
         script = self._courier.script(
-            self._policy, self._steps, method=method, sent_at=int(self._clock.time()), not_after=self._not_after
+            self._policy_of(host),
+            self._steps,
+            method=host.method,
+            sent_at=int(self._clock.time()),
+            not_after=self._not_after,
         )
         return Command(
             content=script,
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
-            name="cloudops-patch",
+            name=f"cloudops-{self._policy.mode}",
             description=f"run {self._policy.run_id}",
-            tags=tags_of(self._policy, self._steps, method),
+            tags=self._tags(host),
         )
+
+    def _tags(self, host: Host) -> dict[str, str]:
+        return tags_of(self._policy_of(host), self._steps, host.method)
+
+    def _policy_of(self, host: Host) -> Policy:
+        return replace(self._policy, event=host.event)
 
     # --- listening ---------------------------------------------------------------------------------------------
 
@@ -224,7 +247,7 @@ class Batch:
         trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
         if decision.move is Move.DONE:
-            host.conclude(self._policy.run_id, None, None)
+            host.conclude(self._policy.run_id, "assessed" if self._policy.mode == "assess" else None, None)
         elif decision.move is Move.RESTART and adopted:
             self._ask_later(host, _NOT_OUR_WORD)
         elif decision.move is Move.FAILED and adopted and decision.failure and decision.failure.kind == "timeout":
@@ -340,10 +363,11 @@ class Batch:
         return f"{done}, {_listed(places)}" if places else done
 
 
-def _by_region_and_method(hosts: Iterable[Host]) -> list[list[Host]]:
-    groups: dict[tuple[int, str], list[Host]] = defaultdict(list)
+def _alike(hosts: Iterable[Host]) -> list[list[Host]]:
+    """Those that one command can serve."""
+    groups: dict[tuple[int, str, bool], list[Host]] = defaultdict(list)
     for host in hosts:
-        groups[id(host.api), host.method].append(host)
+        groups[id(host.api), host.method, host.event].append(host)
     return list(groups.values())
 
 

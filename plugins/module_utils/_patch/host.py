@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from .._cloud_assistant.results import Result
 from .._cloud_assistant.submit import CommandApi, Invocation
 from .._instances.describe import Seen
+from .._instances.events import EventApi
 from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
@@ -19,7 +20,7 @@ from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
 
-class PatchApi(CommandApi, PowerApi, Protocol):
+class PatchApi(CommandApi, PowerApi, EventApi, Protocol):
     """The calls that patching needs."""
 
 
@@ -121,22 +122,30 @@ class Host:
     """One host of the batch.
 
     ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell.
+    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``event`` says that a system
+    event wants a restart.
     """
 
     name: str
     instance_id: str
     api: PatchApi
     method: str
+    event: bool = False
     place: Place = field(default_factory=Ready)
     cycles: int = 0
     asks: int = 0
     invoke_ids: list[str] = field(default_factory=list)
     output: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
     request: Request | None = None
+
+    def afresh(self) -> Host:
+        """The same host, before anything was asked of it."""
+        return Host(self.name, self.instance_id, self.api, self.method, self.event)
 
     @property
     def boot_id(self) -> str:
@@ -150,6 +159,8 @@ class Host:
             self.invoke_ids.append(result["invoke_id"])
         if result["output"]:
             self.output = result["output"]
+        self.started_at = self.started_at or result["started_at"]
+        self.finished_at = result["finished_at"] or self.finished_at
         trailer = read_trailer(result["output"], run_id)
         adopted = isinstance(self.place, Asked) and self.place.adopted
         self.request = after_answer(self.request, result, trailer, ours=not adopted)
@@ -173,6 +184,8 @@ class Host:
                 open_request=self.request,
                 cycles=self.cycles,
                 invoke_ids=self.invoke_ids,
+                started_at=self.started_at,
+                finished_at=self.finished_at,
                 log=self.log,
                 output=without_trailer(self.output),
             )

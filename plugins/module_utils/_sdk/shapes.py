@@ -222,6 +222,7 @@ class EventRow:
     reason: str
     not_before: float | None
     published: float | None
+    finished: float | None = None
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> EventRow:
@@ -233,4 +234,5 @@ class EventRow:
             reason=row.get("Reason") or "",
             not_before=parse_time(row.get("NotBefore")),
             published=parse_time(row.get("EventPublishTime")),
+            finished=parse_time(row.get("EventFinishTime")),
         )
