@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ecs_simulator.errors import SimulatorError
+from ecs_simulator.machines.nspawn.launcher import our_groups
 from ecs_simulator.simulator import Simulator
 from ecs_simulator.state import State
 from simulator_helpers import REGION, ROOTFS, Caller, make_fleet, serving, until
@@ -176,12 +177,16 @@ async def test_a_signal_is_passed_on_to_the_command(tmp_path: Path, number: sign
     assert run.left() == []
 
 
-@pytest.mark.parametrize(("machine", "files"), [("namespace", "root"), ("nspawn", "upper")])
-async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(
-    request: pytest.FixtureRequest, tmp_path: Path, machine: str, files: str
-) -> None:
+@pytest.fixture(params=["namespaces", "nspawn"])
+def machine(request: pytest.FixtureRequest) -> str:
+    """The kinds of machines with processes, where they are to be had."""
+    request.getfixturevalue(request.param)
+    return str(request.param.removesuffix("s"))
+
+
+async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(tmp_path: Path, machine: str) -> None:
     """Also while scripts run that want to outlive everything."""
-    request.getfixturevalue("namespaces" if machine == "namespace" else machine)
+    files = "root" if machine == "namespace" else "upper"
     ready = tmp_path / "ready.json"
     run = Run(tmp_path, "serve", "--ready-file", str(ready), "--rootfs", str(ROOTFS), machine=machine, count=2)
 
@@ -210,7 +215,7 @@ async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(
     run.process.communicate()
 
     async def gone() -> bool:
-        groups = [path for id_ in ids for path in Path("/sys/fs/cgroup").rglob(f"{id_}*")]
+        groups = [path for place in our_groups() for id_ in ids for path in place.glob(f"{id_}*")]
         return not run.left() and not groups and not any(_alive(pid) for pid in processes)
 
     await until(gone)

@@ -31,6 +31,8 @@ _BOOT_ID = "proc/sys/kernel/random/boot_id"
 _FOLDER = os.path.dirname(executor.SOCKET)
 # journald passes on to it, in the words of syslog, what is logged.
 _SYSLOG = "/run/systemd/journal/syslog"
+# A restart, because one that was just killed may still count as running.
+_START_AGENT = f"systemctl enable {UNIT}; systemctl --no-block restart {UNIT}"
 _OVERLAY = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 shift 2
@@ -188,7 +190,7 @@ class NspawnMachine(LinuxMachine):
 
     async def start_agent(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            *("nsenter", "--target", str(self._leader), "--all", "systemctl", "--no-block", "enable", "--now", UNIT),
+            *("nsenter", "--target", str(self._leader), "--all", "sh", "-c", _START_AGENT),
             env={"PATH": ENVIRONMENT["PATH"]},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
