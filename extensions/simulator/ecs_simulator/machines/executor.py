@@ -302,12 +302,9 @@ def main() -> int:
         return 0
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.connect(SOCKET)
-    welcome = control.recv(PACKET_BYTES)
-    if not welcome:
+    if not control.recv(PACKET_BYTES):
         print("The agent runs already.", file=sys.stderr)
         return 1
-    if json.loads(welcome).get("full"):
-        fill_disk(full=True)
     tell_systemd("READY=1")
     executor = Executor(control, outlived=True)
     with contextlib.suppress(SimulatorGone):

@@ -153,7 +153,7 @@ class NspawnMachine(LinuxMachine):
             "iII", control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         )
         self._remote = Remote(control, on_message=lambda message: None, on_end=self._agent_ended)
-        self._remote.send({"full": self._full})
+        self._remote.send({"op": "welcome"})
         if self._up:
             self.on_agent_up()
 
