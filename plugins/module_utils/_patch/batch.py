@@ -22,10 +22,10 @@ from .._sdk.limits import DELIVERY_S
 from .._sdk.shapes import TaskRow, format_time, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
-from .delivery import Courier
+from .delivery import SCRIPT_TYPES, Courier
 from .earlier import adopt, tags_of
 from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled, no_answer_of
-from .steps import Policy, Step
+from .steps import Policy, Step, steps_for
 
 # How often in a row a host may answer that it does not know, before nobody does.
 _MOST_ASKS = 5
@@ -42,6 +42,9 @@ _SILENCE = Failure(
 )
 _STILL_THERE = Failure(
     "instance", "A restart was requested, and the host still has its old boot id. Look at it before you restart it."
+)
+_GONE = Failure(
+    "instance", "The instance is not there any more: it was released during the run. Take it out of your inventory."
 )
 _NOT_OUR_WORD = Failure("lost", "It asked an earlier controller of the run for a restart, which may still send it.")
 _TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
@@ -137,7 +140,7 @@ class Batch:
     # --- asking ------------------------------------------------------------------------------------------------
 
     def _ask(self, hosts: Iterable[Host]) -> None:
-        """One command for all of them (one for each region, method, and whether a system event wants a restart)."""
+        """One command for all of them (one for each region, platform, method, and whether an event wants a restart)."""
         for group in _alike(hosts):
             self._ask_group({host.instance_id: host for host in group})
 
@@ -174,13 +177,15 @@ class Batch:
     def _command(self, host: Host) -> Command:
         script = self._courier.script(
             self._policy_of(host),
-            self._steps,
+            steps_for(host.platform, self._steps),
             method=host.method,
             sent_at=int(self._clock.time()),
             not_after=self._not_after,
+            platform=host.platform,
         )
         return Command(
             content=script,
+            type=SCRIPT_TYPES[host.platform],
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
             name=f"cloudops-{self._policy.mode}",
             description=f"run {self._policy.run_id}",
@@ -188,7 +193,7 @@ class Batch:
         )
 
     def _tags(self, host: Host) -> dict[str, str]:
-        return tags_of(self._policy_of(host), self._steps, host.method)
+        return tags_of(self._policy_of(host), steps_for(host.platform, self._steps), host.method)
 
     def _policy_of(self, host: Host) -> Policy:
         return replace(self._policy, event=host.event)
@@ -299,7 +304,7 @@ class Batch:
         send: dict[str, Host] = {}
         for host in due:
             if host.rebooted_boot == host.boot_id:
-                self._ask_later(host, _STILL_THERE)
+                self._ask_later(host, _still_there(host))
             elif fresh.passed:
                 self._ask_later(host, _TOO_OLD)
             else:
@@ -313,13 +318,13 @@ class Batch:
                 failure = Failure(answer.kind, f"It was not restarted. {answer.info}", answer.code)
                 host.conclude(self._policy.run_id, "failed", failure)
                 continue
-            host.rebooted_boot = host.boot_id
+            host.rebooted_boot, host.unanswered = host.boot_id, answer
             host.request = host.request and host.request.sent_at(sent_at)
             self._await_restart(host, seen[instance_id].heartbeat if instance_id in seen else None, answer)
 
     def _await_restart(self, host: Host, since: float | None, answer: Failure | None = None) -> None:
         if host.asks >= _MOST_ASKS:
-            host.conclude(self._policy.run_id, "unknown", _STILL_THERE)
+            host.conclude(self._policy.run_id, "unknown", _still_there(host))
             return
         host.asks += 1
         self._send_away(host, since, answer or _SILENCE)
@@ -338,6 +343,8 @@ class Batch:
             one = seen.get(host.instance_id)
             if one and place.worth_asking(one, now, self._policy.settle_s):
                 host.place = Ready(place.reason.info if place.pause_s else "")
+            elif one and one.instance is None and now - place.left >= self._policy.settle_s:
+                host.conclude(self._policy.run_id, "failed", _GONE)
             elif place.patience.passed:
                 host.conclude(self._policy.run_id, "unknown", place.reason)
             elif one and place.since is None:
@@ -365,10 +372,19 @@ class Batch:
 
 def _alike(hosts: Iterable[Host]) -> list[list[Host]]:
     """Those that one command can serve."""
-    groups: dict[tuple[int, str, bool], list[Host]] = defaultdict(list)
+    groups: dict[tuple[int, str, str, bool], list[Host]] = defaultdict(list)
     for host in hosts:
-        groups[id(host.api), host.method, host.event].append(host)
+        groups[id(host.api), host.platform, host.method, host.event].append(host)
     return list(groups.values())
+
+
+def _still_there(host: Host) -> Failure:
+    """Why nobody knows what has become of a restart. Where RebootInstances was not answered, that is why."""
+    if host.unanswered is None:
+        return _STILL_THERE
+    return replace(
+        _STILL_THERE, kind="lost", info=f"{host.unanswered.info} {_STILL_THERE.info}", code=host.unanswered.code
+    )
 
 
 def _without_words(result: Result, failure: Failure) -> Failure:

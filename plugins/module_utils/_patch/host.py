@@ -121,15 +121,16 @@ Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 class Host:
     """One host of the batch.
 
-    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``event`` says that a system
-    event wants a restart.
+    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``unanswered`` why its answer is not
+    known, ``request`` a restart that is not proven yet. ``trailer`` is the last one that a keeper wrote; ``log`` any
+    runner can tell. ``platform`` is linux or windows, ``event`` says that a system event wants a restart.
     """
 
     name: str
     instance_id: str
     api: PatchApi
     method: str
+    platform: str = "linux"
     event: bool = False
     place: Place = field(default_factory=Ready)
     cycles: int = 0
@@ -141,11 +142,12 @@ class Host:
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
+    unanswered: Failure | None = None
     request: Request | None = None
 
     def afresh(self) -> Host:
         """The same host, before anything was asked of it."""
-        return Host(self.name, self.instance_id, self.api, self.method, self.event)
+        return Host(self.name, self.instance_id, self.api, self.method, self.platform, self.event)
 
     @property
     def boot_id(self) -> str:
