@@ -64,6 +64,26 @@ options:
     type: str
     choices: [never, if_required, always]
     default: if_required
+  steps:
+    description:
+      - What M(cloudops.alibaba.ecs_patch) is to do, in its words. It is only compared with O(plan).
+    type: list
+    elements: dict
+    default: []
+  plan:
+    description:
+      - The plan that this run is to follow, as P(cloudops.alibaba.patch_plan#lookup) reads it.
+      - The first batch is refused when hosts have come or gone, are other instances or in other zones, are no longer
+        fit, would be restarted in another way, or when the steps or the policy of restarts are others, anywhere in the
+        plan. Later batches compare their own hosts once more, and find those unfit that have moved since.
+      - The version of an agent alone is nothing that has moved, because agents update themselves.
+    type: dict
+    default: {}
+  members:
+    description: The hosts that the targets of the O(plan) stand for now.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: cloudops.alibaba.ecs_patch
 author:
@@ -120,6 +140,12 @@ instances:
     resumed:
       description: Whether this run has been sent to it before, by an earlier start.
       type: bool
+    moved:
+      description: Whether it differs from O(plan). Then it counts as unfit.
+      type: bool
+    tags:
+      description: The instance's tags; empty when it was not found.
+      type: dict
     returning:
       description:
         - Whether it is away and expected back, because the run has been sent to it before. Then it counts as fit.
@@ -186,6 +212,9 @@ def core(context: Context) -> dict:
         batch=params["batch"],
         method=params["restart_method"],
         restart=params["restart"],
+        steps=params["steps"],
+        plan=params["plan"],
+        members=params["members"],
         clock=context.clock,
     )
 
@@ -199,6 +228,9 @@ def main() -> None:
             "batch": {"type": "int", "default": 1},
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
+            "steps": {"type": "list", "elements": "dict", "default": []},
+            "plan": {"type": "dict", "default": {}},
+            "members": {"type": "list", "elements": "str", "default": []},
         },
         core,
     )

@@ -52,8 +52,8 @@ class World:
         return self.apis[region]
 
     def preflight(self, **more: Any) -> dict[str, Any]:
-        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
-        options["clock"] = self.clock
+        options: dict[str, Any] = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto"}
+        options |= {"restart": "if_required", "steps": [], "plan": {}, "members": [], "clock": self.clock}
         return preflight(self.connect, self.instances, "r-1", **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from .._instances.failure import Failure
 from .._progress import Progress
 from .._sdk.errors import BadInput, CloudError
@@ -14,10 +16,11 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps
+from .steps import Policy, Step, check_run_id, inputs_of, read_steps
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -52,21 +55,27 @@ def preflight(
     batch: int,
     method: str,
     restart: str,
+    steps: Sequence[Mapping[str, Any]],
+    plan: Mapping[str, Any],
+    members: Sequence[str],
     clock: Clock,
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
 
-    A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
+    A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them. With a
+    ``plan``, the first batch is refused when anything in all of it has moved; in later ones hosts that have are unfit.
     """
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
+    regions = _by_region(instances, region_id)
+    if plan and batch == 1:
+        regions = _with_planned(regions, plan, all_instance_ids)
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
-    regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
             api = connect(region)
@@ -78,6 +87,13 @@ def preflight(
             report |= not_examined(region, ids, error)
     if len(errors) == len(regions):
         raise errors[0]
+    if plan:
+        reality = Reality(all_instance_ids, members, inputs_of(_read_steps(_checked_steps(steps)), restart), report)
+        if batch == 1:
+            check_plan(plan, list(names), reality)
+        else:
+            report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
+        report = {instance_id: report[instance_id] for instance_id in names.values()}
     return {
         "changed": False,
         "run_id": run_id,
@@ -97,6 +113,33 @@ def _event_warnings(names: Mapping[str, str], report: Mapping[str, Mapping[str, 
             name, report[instance_id]["events"] or (), method=report[instance_id]["restart_method"], restart=restart
         )
     ]
+
+
+def _with_planned(
+    regions: Mapping[str, Sequence[str]], plan: Mapping[str, Any], instance_ids: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """All hosts of a plan that still are the instances that they were, and not only those of a batch."""
+    known = {instance_id for ids in regions.values() for instance_id in ids}
+    all_regions = {region: list(ids) for region, ids in regions.items()}
+    for name in (name for batch in plan["batches"] for name in batch):
+        host = plan["hosts"][name]
+        if host["instance_id"] not in known and instance_ids.get(name) == host["instance_id"]:
+            all_regions.setdefault(host["region_id"], []).append(host["instance_id"])
+    return all_regions
+
+
+def _checked_steps(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Steps as the module ecs_patch would take them."""
+    spec = {"steps": {"type": "list", "elements": "dict", "options": STEP_SPEC}}
+    result = ArgumentSpecValidator(spec).validate({"steps": [dict(step) for step in steps]})
+    if result.error_messages:
+        raise BadInput(f"steps: {'; '.join(result.error_messages)}")
+    checked: list[dict[str, Any]] = result.validated_parameters["steps"]
+    return checked
+
+
+def _read_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
+    return read_steps([_with_script(step) for step in steps])
 
 
 def patch(
@@ -131,12 +174,13 @@ def patch(
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
+    all_steps = _read_steps(steps)
     batch = Batch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
         policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode),
-        steps=read_steps([_with_script(step) for step in steps]),
+        steps=all_steps,
         limits=limits,
         clock=clock,
         progress=progress,
@@ -144,12 +188,14 @@ def patch(
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
     events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
+    inputs = {"inputs": inputs_of(all_steps, restart)} if mode == "assess" else {}
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
             instance_id: with_events(verdicts[instance_id], events.get(instance_id))
             | _seen_before(preflight, instance_id)
+            | inputs
             for instance_id in names.values()
         },
     }
@@ -158,7 +204,7 @@ def patch(
 def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
     """What a verdict repeats of the preflight: for the report, and for the plan."""
     report = preflight["instances"][instance_id]
-    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    seen = {key: report.get(key) for key in ("zone_id", "tags", "agent_version", "restart_method")}
     return {"batch": preflight.get("batch"), **seen}
 
 
@@ -195,7 +241,7 @@ def _hosts(
                 instance_id=key,
                 region_id=region,
                 run_id=run_id,
-                status="failed",
+                status="not_reached" if report.get("moved") else "failed",
                 failure=Failure(report["failure"], report["error_info"], report["error_code"] or ""),
             )
             for key, report in reports.items()
