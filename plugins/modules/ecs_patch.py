@@ -154,6 +154,46 @@ options:
     description: How many restarts a host may have in a run.
     type: int
     default: 3
+  health:
+    description:
+      - What a host must show after its last step and restart. If not set, nothing.
+      - What comes of it is never kept. A run that is started again looks again, and repeats neither steps nor restarts
+        for that.
+    type: dict
+    suboptions:
+      script:
+        description:
+          - A script that ends with 0 when the host is well. It is run again and again until it does. It runs as steps
+            do, and changes nothing.
+        type: str
+      src:
+        description: A file with the script, on the controller. It is never templated.
+        type: path
+      timeout_s:
+        description:
+          - For how many seconds it is looked at, in vain, before the host fails with the failure health. When the time
+            of the batch is over before that, it is timeout.
+        type: int
+        default: 300
+      pause_s:
+        description: How many seconds pass between two attempts.
+        type: int
+        default: 10
+      attempt_timeout_s:
+        description: How many seconds one attempt may take. Then the script is ended, as steps are.
+        type: int
+        default: 60
+      same:
+        description:
+          - Whether the host is compared with how it was before the first step of the run. Lost is a systemd unit that
+            has failed and had not, a port below the kernel's range for clients on which nobody listens any more, and
+            a mount that is gone. What is new is no loss.
+          - With V(warn) the verdict has what is lost when O(health.timeout_s) is over, with V(fail) the host fails.
+          - Ports of DHCP clients do not count, nor do mounts below C(/dev), C(/proc), C(/run), C(/snap), C(/sys) and
+            the folders of container engines, overlays, and what is mounted on demand.
+        type: str
+        choices: ['off', warn, fail]
+        default: 'off'
   timeout:
     description: How many seconds the batch may take. After that no host begins a step or a restart any more.
     type: int
@@ -243,7 +283,9 @@ instances:
       description: Whether anything was changed.
       type: bool
     failure:
-      description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+      description:
+        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost and health.
+        - With health, all steps and restarts are done, and then the host was not well, as O(health) wants it.
       type: str
     error_code:
       description: The API's error code, or null.
@@ -282,6 +324,13 @@ instances:
     packages_count:
       description: How many packages were updated in this run, or would be.
       type: int
+    differences:
+      description:
+        - What the host has lost in this run, as many short sentences as fit. Empty where it was not looked at, which
+          RV(instances.output) says.
+      type: list
+      elements: str
+      sample: ["nobody listens on tcp/8080 any more"]
     restarted:
       description: Whether a restart is proven.
       type: bool
@@ -383,6 +432,7 @@ refused:
 
 from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 from ..module_utils._patch.batch import Limits
+from ..module_utils._patch.health import HEALTH_SPEC
 from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, patch
 
 
@@ -398,6 +448,7 @@ def core(context: Context) -> dict:
         restart=params["restart"],
         settle_s=params["settle_time"],
         most_restarts=params["max_restarts"],
+        health=params["health"],
         limits=Limits(params["timeout"], params["restart_timeout"]),
         runner_dir=params["runner_dir"],
         dry=context.check_mode,
@@ -418,6 +469,7 @@ def main() -> None:
             "settle_time": {"type": "int", "default": 120},
             "restart_timeout": {"type": "int", "default": 900},
             "max_restarts": {"type": "int", "default": 3},
+            "health": {"type": "dict", "options": HEALTH_SPEC},
             "timeout": {"type": "int", "default": 7200},
             "runner_dir": {"type": "path"},
         },

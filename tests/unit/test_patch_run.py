@@ -32,6 +32,7 @@ SCRIPT = {
     "attempts": 1,
     "rerun": False,
 }
+HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
 
 class World:
@@ -172,6 +173,8 @@ def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
         ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"health": HEALTH | {"script": "true", "src": "/etc/hosts"}}, "The health check has both script and src"),
+        ({"health": HEALTH | {"src": "/nowhere"}}, "The health check: cannot read /nowhere"),
         ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
         ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
     ],
@@ -198,6 +201,9 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
             batch=1,
             method="api",
             restart="never",
+            steps=[],
+            plan={},
+            members=[],
             clock=world.clock,
         )
     world.instances[1]["name"] = "web-01"

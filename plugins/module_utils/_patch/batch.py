@@ -140,9 +140,10 @@ class Batch:
     def _adopt(self) -> None:
         """Take over what an earlier controller of the run has asked the very same hosts."""
         resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
+        old_answers = not self._policy.health.wanted
         for group in _alike(resumed):
             tags = self._tags(group[0])
-            for host, result in adopt(group, tags, self._policy.run_id, self._clock):
+            for host, result in adopt(group, tags, self._policy.run_id, self._clock, old_answers=old_answers):
                 self._hear(host, result, self._clock.monotonic())
             working = sum(isinstance(host.place, Asked) for host in group)
             if working:

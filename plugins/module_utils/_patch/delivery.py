@@ -22,6 +22,8 @@ _RUNNER = (
     "keeper",
     "assess",
     "restart",
+    "health",
+    "same",
     "session",
     "os_updates",
     "os_updates_apt",
@@ -68,7 +70,12 @@ class Courier:
             "not_after": not_after,
             "steps": len(steps),
         }
-        files = {"runner.sh": self._runner.encode(), "request": _lines(request)}
+        files = {"runner.sh": self._runner.encode()}
+        if policy.health.wanted:
+            request |= policy.health.settings
+            if policy.health.script:
+                files["health"] = policy.health.script.encode()
+        files["request"] = _lines(request)
         for number, step in enumerate(steps, start=1):
             files |= _step_files(f"steps/{number:02d}", step)
         text = base64.encodebytes(_tar(files)).decode().strip()

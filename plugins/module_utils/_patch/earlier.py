@@ -36,9 +36,12 @@ def asked_before(api: CommandApi, run_id: str) -> set[str]:
     return {instance_id for row in api.describe_invocations({RUN_TAG: run_id}) for instance_id in row.tasks}
 
 
-def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock) -> Iterator[tuple[Host, Result]]:
+def adopt(
+    hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock, *, old_answers: bool
+) -> Iterator[tuple[Host, Result]]:
     """Of hosts of one region: those that still work on the very same are put there; the answers of those that are done.
 
+    Without ``old_answers`` the latter are asked again: their health may have changed since.
     Whatever else is known of the others is no reason not to ask them.
     """
     before = clock.monotonic()
@@ -53,6 +56,8 @@ def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock
             continue
         if not is_final(task):
             host.place = Asked(invocation, before, adopted=True)
+            continue
+        if not old_answers:
             continue
         if invocation.invoke_id not in answers:
             answers[invocation.invoke_id] = read_results(invocation)

@@ -92,6 +92,8 @@ def _outcome(result: Mapping[str, Any]) -> str:
             for name, step in (result.get("steps") or {}).items()
             if step["attempts"] > 1
         ]
+        if result.get("differences"):
+            notes.append(f"not as before: {', '.join(result['differences'])}")
         if result.get("restart_stale"):
             notes.append(f"a restart is still reported as required: {result['restart_stale']}")
         notes += _events(result)

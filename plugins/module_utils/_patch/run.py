@@ -18,9 +18,10 @@ from .batch import Batch, Limits
 from .delivery import Courier
 from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
+from .health import Health, read_health
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, Step, check_run_id, inputs_of, read_steps
+from .steps import Policy, Step, check_run_id, inputs_of, read_steps, unix_lines
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -153,6 +154,7 @@ def patch(
     restart: str,
     settle_s: int,
     most_restarts: int,
+    health: Mapping[str, Any] | None = None,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
@@ -179,7 +181,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
         steps=all_steps,
         limits=limits,
         clock=clock,
@@ -292,10 +294,17 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 
 
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    if step["src"] and step["script"]:
-        raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
-    return {**step, "script": script}
+    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
+
+
+def _read_health(value: Mapping[str, Any] | None) -> Health:
+    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
+
+
+def _script_of(value: Mapping[str, Any], what: str) -> str | None:
+    if value["src"] and value["script"]:
+        raise BadInput(f"{what} has both script and src; give one of them.")
+    return read_source(value["src"], what) if value["src"] else value["script"]
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:

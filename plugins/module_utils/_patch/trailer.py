@@ -47,6 +47,7 @@ class Trailer:
     restarts: tuple[Receipt, ...] = ()
     packages: tuple[dict[str, str], ...] = ()
     packages_count: int = 0
+    differences: tuple[str, ...] = ()
 
 
 def read_trailer(output: str, run_id: str) -> Trailer | None:
@@ -97,6 +98,7 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         restarts=tuple(_receipt(entry) for entry in _split(words.get("restarts", ""), ";")),
         packages=tuple(_package(entry) for entry in _split(words.get("packages", ""), ";")),
         packages_count=int(words.get("packages_count") or 0),
+        differences=_differences(words),
     )
 
 
@@ -124,6 +126,13 @@ def _receipt(entry: str) -> Receipt:
 def _package(entry: str) -> dict[str, str]:
     name, old, new = (*entry.split("|"), *[""] * 3)[:3]
     return {"name": name, "from": old, "to": new}
+
+
+def _differences(words: Mapping[str, str]) -> tuple[str, ...]:
+    """What the host has lost; as many as fit, and how many more there are."""
+    told = [unquote(entry.replace("|", " ")) for entry in _split(words.get("differences", ""), ";")]
+    more = int(words.get("differences_count") or 0) - len(told)
+    return (*told, f"and {more} more") if more > 0 else tuple(told)
 
 
 def cksum(data: bytes) -> int:

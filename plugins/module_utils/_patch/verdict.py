@@ -59,6 +59,7 @@ def verdict_of(
         "packages_count": trailer.packages_count if trailer else 0,
         "restarted": restarted,
         "receipts": receipts,
+        "differences": list(trailer.differences) if trailer else [],
         "restart_evidence": trailer.evidence if trailer else "unknown",
         "restart_stale": (trailer.stale or None) if trailer else None,
         "restart_expected": (trailer.expected or None) if trailer else None,

@@ -16,9 +16,12 @@ keep() {
   again=no
   wait_s=0
   : >"$run/summary"
+  rm -f "$run/differences"
   wait_for_other_runs
   [ "$mode" = patch ] || end_with_assessment
+  end_left_health
   check_plan
+  remember_how_it_is
   settle_restart
   if [ -s "$run/restart_wanted" ]; then
     restart_for "$(cat "$run/restart_wanted")"
@@ -221,7 +224,7 @@ fail_step() {
   end_with failed "step $name $1"
 }
 
-# After the last step: the run's own policy.
+# After the last step: the run's own policy, and the host's health.
 finish_run() {
   if [ "$run_restart" = always ] && [ ! -s "$run/restarts" ]; then
     ask_for_restart always
@@ -231,6 +234,7 @@ finish_run() {
   if [ "$event" = yes ] && ! grep -qs '^api ' "$run/restarts"; then
     restart_for system_event
   fi
+  prove_health
   end_with 'done' ''
 }
 
@@ -264,8 +268,13 @@ end_with() {
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
     [ "$mode" = patch ] || printf ' expected=%s expected_reason=%s' "${expected:-unknown}" "$(word "$expected_reason")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
-    printf ' packages_count=%s packages=%s' "$(count "$run/packages")" "$(pack "$run/packages" "$PACKAGES_BYTES")"
+    printf ' differences_count=%s' "$(count "$run/differences")"
+    printf ' differences=%s' "$(pack "$run/differences" "$DIFFERENCES_BYTES")"
+    printf ' packages_count=%s packages=' "$(count "$run/packages")"
   )
+  room=$((TRAILER_BYTES - ${#trailer}))
+  [ "$room" -le "$PACKAGES_BYTES" ] || room=$PACKAGES_BYTES
+  trailer=$trailer$(pack "$run/packages" "$room")
   # Without room for the trailer the runner says so.
   record "$run/trailer" "$(printf '%s' "$trailer" | add_checksum)"
   rm -rf "$delivery"

@@ -8,6 +8,7 @@
 read_request() {
   mode='patch'
   event=no
+  same=off
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
@@ -22,6 +23,10 @@ read_request() {
     event) event=$value ;;
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
+    same) same=$value ;;
+    health_timeout_s) health_timeout_s=$value ;;
+    health_pause_s) health_pause_s=$value ;;
+    health_attempt_timeout_s) health_attempt_timeout_s=$value ;;
     esac
   done <"$1/request"
 }
