@@ -58,7 +58,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         for line in ["", *plan_table(plan), ""]:
             display.display(line)
-        result |= {"changed": False, "batches": plan["batches"], "expected": plan["expected"]}
+        expected = dict(plan["expected"])
+        times = zip(plan["batches"], expected.pop("batches_s"), strict=True)
+        batches = [{"hosts": batch, "expected_s": seconds} for batch, seconds in times]
+        result |= {"changed": False, "batches": batches, "expected": expected}
         if arguments["dest"]:
             result["plan"] = os.path.join(arguments["dest"], "plan.json")
             if not self._task.check_mode:

@@ -97,21 +97,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 batches:
-  description: The hosts of each batch.
+  description: The batches, one after the other.
   returned: always
   type: list
-  elements: list
+  elements: dict
+  contains:
+    hosts:
+      description: Their names.
+      type: list
+      elements: str
+    expected_s:
+      description: How many seconds it may take, those of its slowest host.
+      type: int
 expected:
   description: How long the run may take.
   returned: always
   type: dict
   contains:
-    batches_s:
-      description: How many seconds each batch may take, those of its slowest host.
-      type: list
-      elements: int
     total_s:
-      description: All of them together.
+      description: How many seconds all batches together may take.
       type: int
     hosts_from:
       description: For how many hosts that comes from an earlier C(report), and for how many from the C(settings).
