@@ -261,9 +261,9 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import Context, checked, run_module
 from ..module_utils._patch.hooks import HOOKS
-from ..module_utils._patch.run import INSTANCE_SPEC, preflight
+from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, preflight
 from ..module_utils._patch.stop import STOP_SPEC
 
 
@@ -280,7 +280,7 @@ def core(context: Context) -> dict:
         hooks=params["hooks"],
         stop=params["stop"],
         restart=params["restart"],
-        steps=params["steps"],
+        steps=checked(params["steps"], STEP_SPEC, "steps"),
         plan=params["plan"],
         members=params["members"],
         clock=context.clock,

@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from .._instances.failure import Failure
 from .._progress import Progress, count, duration
 from .._sdk.errors import BadInput, CloudError
@@ -103,7 +101,7 @@ def preflight(
     if len(errors) == len(regions):
         raise errors[0]
     if plan:
-        reality = Reality(all_instance_ids, members, inputs_of(_read_steps(_checked_steps(steps)), restart), report)
+        reality = Reality(all_instance_ids, members, inputs_of(_read_steps(steps), restart), report)
         if batch == 1:
             check_plan(plan, list(names), reality)
         else:
@@ -139,16 +137,6 @@ def _with_planned(
         if host["instance_id"] not in known and instance_ids.get(name) == host["instance_id"]:
             all_regions.setdefault(host["region_id"], []).append(host["instance_id"])
     return all_regions
-
-
-def _checked_steps(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Steps as the module ecs_patch would take them."""
-    spec = {"steps": {"type": "list", "elements": "dict", "options": STEP_SPEC}}
-    result = ArgumentSpecValidator(spec).validate({"steps": [dict(step) for step in steps]})
-    if result.error_messages:
-        raise BadInput(f"steps: {'; '.join(result.error_messages)}")
-    checked: list[dict[str, Any]] = result.validated_parameters["steps"]
-    return checked
 
 
 def _read_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
