@@ -34,7 +34,10 @@ class Updates:
 
 @dataclass(frozen=True)
 class Step:
-    """One idempotent piece of patch work: a script, or something the runner has built in."""
+    """One idempotent piece of patch work: a script, or something the runner has built in.
+
+    ``platform`` is linux or windows, or empty: then it is for all hosts, and a script of it is for sh.
+    """
 
     name: str
     script: str = ""
@@ -45,6 +48,7 @@ class Step:
     attempts: int = 1
     rerun: bool = False
     updates: Updates | None = None
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,16 @@ def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:
 def inputs_of(steps: Sequence[Step], restart: str) -> dict[str, Any]:
     """What a plan was made for, to be compared with what a run is to do: a sum of the steps, and the policy."""
     return {"steps": hashlib.sha256(repr(tuple(steps)).encode()).hexdigest()[:16], "restart": restart}
+
+
+def steps_for(platform: str, steps: Sequence[Step]) -> list[Step]:
+    """The steps that a host of a platform gets."""
+    return [step for step in steps if step.platform in ("", platform)]
+
+
+def needs_platform(step: Step) -> bool:
+    """Whether a step has a script, or a guard, of which nobody has said for which platform it is."""
+    return not step.platform and bool(step.script or step.unless)
 
 
 def check_run_id(run_id: str) -> str:
@@ -124,6 +138,7 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
         # A built-in step looks anew at what there is to do, so it may always start again.
         rerun=bool(value["rerun"] or builtin),
         updates=_read_updates(name, value) if builtin else None,
+        platform=value.get("platform") or "",
     )
 
 
