@@ -259,6 +259,9 @@ EXAMPLES = r"""
         unless: grep -q patched /etc/motd
         script: echo patched >> /etc/motd
         restart: never
+    health:
+      script: test ! -e /run/nologin
+      timeout_s: 600
   run_once: true
   register: patch
 """
