@@ -53,7 +53,8 @@ class World:
 
     def preflight(self, **more: Any) -> dict[str, Any]:
         options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
-        options["clock"] = self.clock
+        options |= {"max_unavailable": None, "failed_instance_ids": [], "dry": False}
+        options |= {"clock": self.clock, "progress": Lines(self.clock)}
         return preflight(self.connect, self.instances, "r-1", **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:
@@ -188,7 +189,11 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
             batch=1,
             method="api",
             restart="never",
+            max_unavailable=None,
+            failed_instance_ids=[],
+            dry=False,
             clock=world.clock,
+            progress=Lines(world.clock),
         )
     world.instances[1]["name"] = "web-01"
     with pytest.raises(BadInput, match="Two instances have the name 'web-01'"):

@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._instances.failure import Failure
 from .._progress import Progress
 from .._sdk.errors import BadInput, CloudError
+from .._sdk.shapes import parse_time
 from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
+from .booking import book_batch
+from .budget import read_budget
 from .delivery import Courier
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .host import Host, PatchApi, returning
+from .leasing import release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, check_run_id, read_steps
 from .verdict import verdict_of
@@ -52,12 +57,17 @@ def preflight(
     batch: int,
     method: str,
     restart: str,
+    max_unavailable: Mapping[str, Any] | None,
+    failed_instance_ids: Sequence[str],
+    dry: bool,
     clock: Clock,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
 
     A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
     """
+    budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
     names = _names(instances)
@@ -66,10 +76,11 @@ def preflight(
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
+    apis: dict[str, PatchApi] = {}
     regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
-            api = connect(region)
+            apis[region] = api = connect(region)
             found = examine(api, ids, method, earlier, now=clock.time())
             notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
             report |= found
@@ -78,6 +89,18 @@ def preflight(
             report |= not_examined(region, ids, error)
     if len(errors) == len(regions):
         raise errors[0]
+    if budget:
+        notes += book_batch(
+            apis,
+            report,
+            budget=budget,
+            owner=run_id,
+            play=all_instance_ids.values(),
+            failed=failed_instance_ids,
+            dry=dry,
+            clock=clock,
+            progress=progress,
+        )
     return {
         "changed": False,
         "run_id": run_id,
@@ -126,6 +149,7 @@ def patch(
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
+    limits = _within_leases(limits, preflight["instances"].values(), clock)
     fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
@@ -186,7 +210,7 @@ def _hosts(
                 instance_id=key,
                 region_id=region,
                 run_id=run_id,
-                status="failed",
+                status="not_reached" if report["failure"] == "budget" else "failed",
                 failure=Failure(report["failure"], report["error_info"], report["error_code"] or ""),
             )
             for key, report in reports.items()
@@ -208,6 +232,38 @@ def _events(
         ids = [host.instance_id for host in hosts if host.api is api and host.instance_id in known]
         found |= events_after(api, verdicts, {key: known[key] for key in ids}, clock)
     return found
+
+
+def _within_leases(limits: Limits, reports: Iterable[Mapping[str, Any]], clock: Clock) -> Limits:
+    """No host is worked on, or away for a restart, when its lease is over: hooks may have taken some of its time."""
+    ends = [parse_time(report["leased_until"]) for report in reports if report.get("leased_until")]
+    if not ends:
+        return limits
+    left_s = int(min(end or 0.0 for end in ends) - clock.time()) - limits.restart_timeout_s
+    if left_s < 1:
+        raise BadInput(
+            "The hosts of the batch are leased for too short a time to begin now: lease_s of max_unavailable must be "
+            "more than what hooks, the batch and a restart take. Nothing was done."
+        )
+    return replace(limits, timeout_s=min(limits.timeout_s, left_s))
+
+
+def give_back(
+    connect: Connect, instances: Sequence[Mapping[str, Any]], region_id: str | None, *, run_id: str, dry: bool
+) -> dict[str, Any]:
+    """Release what the run has leased. When that fails the leases end by themselves, so it is a warning."""
+    run_id = check_run_id(run_id)
+    _names(instances)
+    released: list[str] = []
+    warnings: list[str] = []
+    for region, ids in _by_region(instances, region_id).items():
+        try:
+            if not dry:
+                release(connect(region), ids, run_id)
+            released += ids
+        except CloudError as error:
+            warnings.append(f"Leases of run {run_id} stay until they end by themselves. {error}")
+    return {"changed": bool(released), "released_ids": released, "warnings": warnings}
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
