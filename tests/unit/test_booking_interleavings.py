@@ -35,12 +35,13 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """Hosts in zones; what is written to their tags is read after a while, in the order in which it was written."""
+    """Hosts in zones; what is written to their tags is read after a while, by each run after a while of its own."""
 
     zones: Sequence[str]
     delays: Iterator[float]
     now: float = START
-    writes: list[tuple[float, str, str, str | None]] = field(default_factory=list)
+    writes: list[tuple[dict[str, float], str, str, str | None]] = field(default_factory=list)
+    readers: list[str] = field(default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -48,12 +49,12 @@ class World:
 
     def write(self, instance_ids: Sequence[str], key: str, value: str | None) -> None:
         for id_ in instance_ids:
-            self.writes.append((self.now + next(self.delays), id_, key, value))
+            self.writes.append(({name: self.now + next(self.delays) for name in self.readers}, id_, key, value))
 
-    def row(self, instance_id: str) -> InstanceRow:
+    def row(self, instance_id: str, reader: str) -> InstanceRow:
         tags: dict[str, str] = {}
         for visible, id_, key, value in self.writes:
-            if id_ == instance_id and visible <= self.now:
+            if id_ == instance_id and visible[reader] <= self.now:
                 tags.pop(key, None)
                 if value is not None:
                     tags[key] = value
@@ -71,6 +72,7 @@ class Run:
         self.killed = self.ended = False
         self.working: list[str] = []
         self.worked = False
+        world.readers.append(name)
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._booking = Booking(
             self,
@@ -135,7 +137,7 @@ class Run:
 
     def describe_instances(self, instance_ids: Sequence[str], **_more: Any) -> Iterator[InstanceRow]:
         self._stop()
-        return iter([self.world.row(id_) for id_ in instance_ids])
+        return iter([self.world.row(id_, self.name) for id_ in instance_ids])
 
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
         return [agent(id_) for id_ in instance_ids]

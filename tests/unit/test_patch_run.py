@@ -32,6 +32,7 @@ SCRIPT = {
     "attempts": 1,
     "rerun": False,
 }
+HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
 
 class World:
@@ -60,6 +61,7 @@ class World:
     def patch(self, **more: Any) -> dict[str, Any]:
         options = {
             "preflight": more.get("preflight") or self.preflight(),
+            "mode": "patch",
             "steps": [],
             "restart": "if_required",
             "settle_s": 120,
@@ -152,6 +154,15 @@ def test_check_mode_sends_nothing() -> None:
     assert "run_command" not in world.called()
 
 
+def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
+    world = World()
+    result = world.patch(mode="assess", steps=[SCRIPT])
+    assert {row["status"] for row in result["instances"].values()} == {"assessed"}
+    tags = [tags for api in world.apis.values() for tags in api.tags.values()]
+    assert [sent["cloudops-assess"] for sent in tags] == ["r-1", "r-1"]
+    assert not world.preflight()["instances"]["i-1"]["resumed"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -163,6 +174,8 @@ def test_check_mode_sends_nothing() -> None:
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
         ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"health": HEALTH | {"script": "true", "src": "/etc/hosts"}}, "The health check has both script and src"),
+        ({"health": HEALTH | {"src": "/nowhere"}}, "The health check: cannot read /nowhere"),
         ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
         ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
     ],

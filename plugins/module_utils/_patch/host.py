@@ -137,6 +137,8 @@ class Host:
     asks: int = 0
     invoke_ids: list[str] = field(default_factory=list)
     output: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
@@ -154,6 +156,8 @@ class Host:
             self.invoke_ids.append(result["invoke_id"])
         if result["output"]:
             self.output = result["output"]
+        self.started_at = self.started_at or result["started_at"]
+        self.finished_at = result["finished_at"] or self.finished_at
         trailer = read_trailer(result["output"], run_id)
         adopted = isinstance(self.place, Asked) and self.place.adopted
         self.request = after_answer(self.request, result, trailer, ours=not adopted)
@@ -177,6 +181,8 @@ class Host:
                 open_request=self.request,
                 cycles=self.cycles,
                 invoke_ids=self.invoke_ids,
+                started_at=self.started_at,
+                finished_at=self.finished_at,
                 log=self.log,
                 output=without_trailer(self.output),
             )

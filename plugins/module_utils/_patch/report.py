@@ -78,12 +78,16 @@ def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     if status == "checked":
         return "fit; nothing was run in check mode"
+    if status == "assessed":
+        return "assessed; nothing was changed"
     if result["ok"]:
         notes = [
             f"{name} passed on attempt {step['attempts']}"
             for name, step in (result.get("steps") or {}).items()
             if step["attempts"] > 1
         ]
+        if result.get("differences"):
+            notes.append(f"not as before: {', '.join(result['differences'])}")
         if result.get("restart_stale"):
             notes.append(f"a restart is still reported as required: {result['restart_stale']}")
         notes += _events(result)

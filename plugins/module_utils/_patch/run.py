@@ -19,10 +19,11 @@ from .booking import book_batch
 from .budget import read_budget
 from .delivery import Courier
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
+from .health import Health, read_health
 from .host import Host, PatchApi, returning
 from .leasing import release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps
+from .steps import Policy, check_run_id, read_steps, unix_lines
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -128,10 +129,12 @@ def patch(
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
+    mode: str,
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
     most_restarts: int,
+    health: Mapping[str, Any] | None = None,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
@@ -158,7 +161,7 @@ def patch(
         fit,
         resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
@@ -166,15 +169,23 @@ def patch(
     )
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
-    events = _events([] if dry else fit, verdicts, preflight["instances"], clock)
+    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: with_events(verdicts[instance_id], events.get(instance_id)) | {"batch": preflight.get("batch")}
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id))
+            | _seen_before(preflight, instance_id)
             for instance_id in names.values()
         },
     }
+
+
+def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
+    """What a verdict repeats of the preflight: for the report, and for the plan."""
+    report = preflight["instances"][instance_id]
+    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    return {"batch": preflight.get("batch"), **seen}
 
 
 def _hosts(
@@ -293,10 +304,17 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 
 
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    if step["src"] and step["script"]:
-        raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
-    return {**step, "script": script}
+    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
+
+
+def _read_health(value: Mapping[str, Any] | None) -> Health:
+    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
+
+
+def _script_of(value: Mapping[str, Any], what: str) -> str | None:
+    if value["src"] and value["script"]:
+        raise BadInput(f"{what} has both script and src; give one of them.")
+    return read_source(value["src"], what) if value["src"] else value["script"]
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
