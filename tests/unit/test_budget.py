@@ -47,7 +47,7 @@ def test_a_percentage_is_floored_and_at_least_one(hosts: str, size: int, most: i
         ({"by": ["rack"]}, "has 'rack'; it takes zone, and tag:KEY"),
         ({"by": ["tag:"]}, "has 'tag:'"),
         ({"wait_s": -1}, "wait_s of max_unavailable is -1"),
-        ({"lease_s": 59}, "lease_s of max_unavailable is 59, and must be at least 60"),
+        ({"lease_s": 9}, "lease_s of max_unavailable is 9, and must be at least 10"),
         ({"settle_s": -1}, "settle_s"),
     ],
 )
@@ -186,9 +186,12 @@ def test_what_is_down_anyway_costs_nothing() -> None:
 def test_a_batch_waits_for_another_run_and_says_so() -> None:
     scene = Scene(hosts="1")
     assert scene.book(["i-1"], owner="theirs").taken == ["i-1"]
+    # It restarts meanwhile.
+    scene.api.agents["i-1"] = agent("i-1", online=False)
 
     def release() -> None:
         if scene.clock.now > START + 300:
+            scene.api.agents["i-1"] = agent("i-1")
             scene.api.untag_instances(["i-1"], ["cloudops-lease.theirs"])
 
     scene.clock.on_sleep = release

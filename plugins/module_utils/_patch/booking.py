@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .._cloud_assistant.submit import CommandApi
@@ -104,8 +104,8 @@ class Booking:
         self._held = {key: lease for key in self._wanted for lease in self._ours(view, key)}
         while True:
             self._clean_up()
-            possible, never = fitting(self._possible(view), view.groups, {}, view.names)
             leased = self._leased(view)
+            possible, never = fitting(self._possible(view), _in_the_end(view.groups, leased), {}, view.names)
             taken, denied = fitting(possible, view.groups, leased, view.names)
             if taken and (not denied or deadline.passed):
                 until = self._claim(taken, deadline)
@@ -264,6 +264,14 @@ class Booking:
             busy = sorted(ours & at_work(self._api, self._owner, now))
             leased |= dict.fromkeys(busy, "at work for an earlier start of this run")
         return leased
+
+
+def _in_the_end(groups: Mapping[str, Group], leased: Collection[str]) -> dict[str, Group]:
+    """The groups without what somebody is at work on, who may have taken it down and will give it back."""
+    return {
+        key: replace(group, down={one: why for one, why in group.down.items() if one not in leased})
+        for key, group in groups.items()
+    }
 
 
 def book_batch(

@@ -73,7 +73,7 @@ def read_budget(value: Mapping[str, Any]) -> Budget:
     for what in value["by"]:
         if what != "zone" and not re.fullmatch(r"tag:.*\S", what):
             raise BadInput(f"by of max_unavailable has {what!r}; it takes zone, and tag:KEY with the key of a tag.")
-    for name, least in (("wait_s", 0), ("lease_s", 60), ("settle_s", 0)):
+    for name, least in (("wait_s", 0), ("lease_s", 10), ("settle_s", 0)):
         if value[name] < least:
             raise BadInput(f"{name} of max_unavailable is {value[name]}, and must be at least {least}.")
     return Budget(hosts, tuple(value["by"]), value["wait_s"], value["lease_s"], value["settle_s"])
