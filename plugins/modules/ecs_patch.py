@@ -198,6 +198,12 @@ options:
     description: How many seconds the batch may take. After that no host begins a step or a restart any more.
     type: int
     default: 7200
+  soak_time:
+    description:
+      - How many seconds after the end the hosts that went well are asked the same again. Their verdict is the second
+        one. It is time on top of O(timeout).
+    type: int
+    default: 0
   runner_dir:
     description: The folder with the step runner, on the controller. If not set, the collection's own.
     type: path
@@ -286,6 +292,11 @@ instances:
       description:
         - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost and health.
         - With health, all steps and restarts are done, and then the host was not well, as O(health) wants it.
+      type: str
+    blame:
+      description:
+        - Whose fault it is, null if nobody's. The same as RV(instances.failure), or offline where the host was not
+          running or its agent not there before anything was done to it.
       type: str
     error_code:
       description: The API's error code, or null.
@@ -435,7 +446,7 @@ def core(context: Context) -> dict:
         settle_s=params["settle_time"],
         most_restarts=params["max_restarts"],
         health=params["health"],
-        limits=Limits(params["timeout"], params["restart_timeout"]),
+        limits=Limits(params["timeout"], params["restart_timeout"], params["soak_time"]),
         runner_dir=params["runner_dir"],
         dry=context.check_mode,
         clock=context.clock,
@@ -457,6 +468,7 @@ def main() -> None:
             "max_restarts": {"type": "int", "default": 3},
             "health": {"type": "dict", "options": HEALTH_SPEC},
             "timeout": {"type": "int", "default": 7200},
+            "soak_time": {"type": "int", "default": 0},
             "runner_dir": {"type": "path"},
         },
         core,

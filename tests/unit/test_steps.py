@@ -106,10 +106,12 @@ def test_made_run_ids_are_good_and_differ() -> None:
 
 def test_the_token_belongs_to_a_run_and_its_instances() -> None:
     token = token_of("r", ["i-1", "i-2"])
-    check_token(token, "r", ["i-2", "i-1"])
-    for run_id, ids in (("s", ["i-1", "i-2"]), ("r", ["i-1"]), ("r", ["i-1", "i-2", "i-3"])):
+    check_token(token, "r", ["i-2", "i-1"], ["i-1", "i-2"])
+    check_token(token, "r", ["i-2", "i-1"], ["i-2"])  # one has left the batch
+    two, three = ["i-1", "i-2"], ["i-1", "i-2", "i-3"]
+    for run_id, examined, ids in (("s", two, two), ("r", two, three), ("r", three, two), ("r", ["i-1"], ["i-1"])):
         with pytest.raises(BadInput, match="has not been through its preflight"):
-            check_token(token, run_id, ids)
+            check_token(token, run_id, examined, ids)
 
 
 def test_two_hosts_are_not_one_instance() -> None:

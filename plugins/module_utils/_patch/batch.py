@@ -61,10 +61,14 @@ _Where = TypeVar("_Where", bound=Place)
 
 @dataclass(frozen=True)
 class Limits:
-    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart."""
+    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart.
+
+    After ``soak_s`` the hosts that went well are looked at once more.
+    """
 
     timeout_s: int
     restart_timeout_s: int
+    soak_s: int = 0
 
 
 class Batch:

@@ -144,6 +144,10 @@ class Host:
     rebooted_boot: str = ""
     request: Request | None = None
 
+    def afresh(self) -> Host:
+        """The same host, before anything was asked of it."""
+        return Host(self.name, self.instance_id, self.api, self.method, self.event)
+
     @property
     def boot_id(self) -> str:
         """The boot id that it told last."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .._instances.failure import Failure
-from .._progress import Progress
+from .._progress import Progress, count, duration
 from .._sdk.errors import BadInput, CloudError
 from .._sdk.shapes import parse_time
 from .._sources import read_source
@@ -20,10 +21,12 @@ from .budget import read_budget
 from .delivery import Courier
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .health import Health, read_health
+from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .leasing import release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, check_run_id, read_steps, unix_lines
+from .stop import read_conditions, stop_before
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -58,6 +61,8 @@ def preflight(
     batch: int,
     method: str,
     restart: str,
+    hooks: Mapping[str, str],
+    stop: Mapping[str, Any],
     max_unavailable: Mapping[str, Any] | None,
     failed_instance_ids: Sequence[str],
     dry: bool,
@@ -66,7 +71,8 @@ def preflight(
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
 
-    A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
+    ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
+    looked at is a failure of its hosts, unless it is the same with all of them.
     """
     budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
@@ -74,6 +80,12 @@ def preflight(
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
+    fixed = {"changed": False, "run_id": run_id, "batch": batch, "hooks": check_hooks(hooks)}
+    conditions = read_conditions(stop)
+    why = stop_before(conditions, batch, stop.get("failed") or [], now=clock.time(), batch_s=stop.get("batch_s") or 0)
+    if why:
+        progress.say(f"Run {run_id} stops before batch {batch}: {why.reason}.")
+        return fixed | {"stop": {"kind": why.kind, "reason": why.reason, "batch": batch}, "instances": {}}
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
@@ -102,11 +114,9 @@ def preflight(
             clock=clock,
             progress=progress,
         )
-    return {
-        "changed": False,
-        "run_id": run_id,
-        "batch": batch,
+    return fixed | {
         "token": token_of(run_id, report),
+        "deadline": conditions.deadline,
         "instances": report,
         "notes": notes,
         "warnings": notes + _event_warnings(names, report, restart),
@@ -148,18 +158,18 @@ def patch(
     names = _names(instances)
     check_unique(names)
     run_id = check_run_id(str(preflight.get("run_id") or "unknown"))
-    check_token(str(preflight.get("token")), run_id, names.values())
+    check_token(str(preflight.get("token")), run_id, preflight.get("instances") or {}, names.values())
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
+    limits = _until_deadline(limits, preflight.get("deadline"), clock)
     limits = _within_leases(limits, preflight["instances"].values(), clock)
     fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
-    batch = Batch(
-        fit,
-        resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
+    make_batch = partial(
+        Batch,
         courier=Courier(runner_dir),
         policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
         steps=read_steps([_with_script(step) for step in steps]),
@@ -167,8 +177,11 @@ def patch(
         clock=clock,
         progress=progress,
     )
+    batch = make_batch(fit, resumed={key for key, report in preflight["instances"].items() if report.get("resumed")})
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
+    if limits.soak_s and not dry:
+        verdicts |= _after_soak(make_batch, fit, verdicts, limits.soak_s, clock, progress)
     events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
@@ -186,6 +199,37 @@ def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, An
     report = preflight["instances"][instance_id]
     seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
     return {"batch": preflight.get("batch"), **seen}
+
+
+def _after_soak(
+    make_batch: Callable[[Sequence[Host]], Batch],
+    hosts: Sequence[Host],
+    verdicts: Mapping[str, Mapping[str, Any]],
+    soak_s: int,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, dict[str, Any]]:
+    """The verdicts after a while, on the hosts that went well: they are asked the same again, and have finished it."""
+    good = [host.afresh() for host in hosts if verdicts[host.instance_id]["ok"]]
+    if not good:
+        return {}
+    progress.say(f"Soaking {count(len(good), 'host')} for {duration(soak_s)}, then looking at them again")
+    clock.sleep(soak_s)
+    return {
+        key: verdict
+        | {
+            "cycles": verdicts[key]["cycles"] + verdict["cycles"],
+            "invoke_ids": verdicts[key]["invoke_ids"] + verdict["invoke_ids"],
+        }
+        for key, verdict in make_batch(good).run().items()
+    }
+
+
+def _until_deadline(limits: Limits, deadline: float | None, clock: Clock) -> Limits:
+    """The preflight saw to it that the batch's time fits before the run's deadline; hooks may have taken some since."""
+    if deadline is None:
+        return limits
+    return replace(limits, timeout_s=max(1, min(limits.timeout_s, int(deadline - clock.time()))))
 
 
 def _hosts(
@@ -250,11 +294,11 @@ def _within_leases(limits: Limits, reports: Iterable[Mapping[str, Any]], clock: 
     ends = [parse_time(report["leased_until"]) for report in reports if report.get("leased_until")]
     if not ends:
         return limits
-    left_s = int(min(end or 0.0 for end in ends) - clock.time()) - limits.restart_timeout_s
+    left_s = int(min(end or 0.0 for end in ends) - clock.time()) - limits.restart_timeout_s - limits.soak_s
     if left_s < 1:
         raise BadInput(
             "The hosts of the batch are leased for too short a time to begin now: lease_s of max_unavailable must be "
-            "more than what hooks, the batch and a restart take. Nothing was done."
+            "more than what hooks, the batch, its soak and a restart take. Nothing was done."
         )
     return replace(limits, timeout_s=min(limits.timeout_s, left_s))
 
@@ -322,6 +366,7 @@ def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
         ("settle_time", settle_s, 10),
         ("timeout", limits.timeout_s, 1),
         ("restart_timeout", limits.restart_timeout_s, 1),
+        ("soak_time", limits.soak_s, 0),
     ):
         if value < least:
             raise BadInput(f"{what} is {value} s, and must be at least {least} s.")

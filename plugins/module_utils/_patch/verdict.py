@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._instances.failure import Failure
+from .blames import blame_of
 from .requests import Request
 from .trailer import Trailer
 
@@ -52,6 +53,7 @@ def verdict_of(
         "ok": failure is None,
         "changed": changed,
         "failure": failure.kind if failure else None,
+        "blame": blame_of(failure, asked=cycles > 0),
         "error_code": (failure.code or None) if failure else None,
         "error_info": failure.info if failure else None,
         "steps": trailer.steps if trailer else {},
