@@ -28,12 +28,15 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
-            {"results": {"type": "dict", "required": True}, "dest": {"type": "path"}}
+            {"results": {"type": "dict", "required": True}, "stopped": {"type": "dict"}, "dest": {"type": "path"}}
         )
-        report = build_report(arguments["results"])
+        report = build_report(arguments["results"], arguments["stopped"])
         for line in ["", *table(report), ""]:
             display.display(line)
-        result |= {"changed": False, **{key: report[key] for key in ("run_id", "counts", "failed_hosts")}}
+        result |= {
+            "changed": False,
+            **{key: report[key] for key in ("run_id", "counts", "failed_hosts", "left_out", "stopped")},
+        }
         if arguments["dest"]:
             result["report"] = os.path.join(arguments["dest"], "report.json")
             if not self._task.check_mode:

@@ -56,6 +56,14 @@ options:
         verdict, and nothing is sent to them.
     type: dict
     required: true
+  mode:
+    description:
+      - V(assess) changes nothing on the hosts, and tells what V(patch) would find to do. No step runs. The guards of
+        steps (O(steps[].unless)) do run, repositories are read, and V(os_updates) lists the updates that it would make.
+      - A later run with the same run id does not mind that its hosts have been assessed.
+    type: str
+    choices: [patch, assess]
+    default: patch
   steps:
     description:
       - What to do, in this order. A run without steps only restarts, as O(restart) says.
@@ -146,10 +154,56 @@ options:
     description: How many restarts a host may have in a run.
     type: int
     default: 3
+  health:
+    description:
+      - What a host must show after its last step and restart. If not set, nothing.
+      - What comes of it is never kept. A run that is started again looks again, and repeats neither steps nor restarts
+        for that.
+    type: dict
+    suboptions:
+      script:
+        description:
+          - A script that ends with 0 when the host is well. It is run again and again until it does. It runs as steps
+            do, and changes nothing.
+        type: str
+      src:
+        description: A file with the script, on the controller. It is never templated.
+        type: path
+      timeout_s:
+        description:
+          - For how many seconds it is looked at, in vain, before the host fails with the failure health. When the time
+            of the batch is over before that, it is timeout.
+        type: int
+        default: 300
+      pause_s:
+        description: How many seconds pass between two attempts.
+        type: int
+        default: 10
+      attempt_timeout_s:
+        description: How many seconds one attempt may take. Then the script is ended, as steps are.
+        type: int
+        default: 60
+      same:
+        description:
+          - Whether the host is compared with how it was before the first step of the run. Lost is a systemd unit that
+            has failed and had not, a port below the kernel's range for clients on which nobody listens any more, and
+            a mount that is gone. What is new is no loss.
+          - With V(warn) the verdict has what is lost when O(health.timeout_s) is over, with V(fail) the host fails.
+          - Ports of DHCP clients do not count, nor do mounts below C(/dev), C(/proc), C(/run), C(/snap), C(/sys) and
+            the folders of container engines, overlays, and what is mounted on demand.
+        type: str
+        choices: ['off', warn, fail]
+        default: 'off'
   timeout:
     description: How many seconds the batch may take. After that no host begins a step or a restart any more.
     type: int
     default: 7200
+  soak_time:
+    description:
+      - How many seconds after the end the hosts that went well are asked the same again. Their verdict is the second
+        one. It is time on top of O(timeout).
+    type: int
+    default: 0
   runner_dir:
     description: The folder with the step runner, on the controller. If not set, the collection's own.
     type: path
@@ -168,6 +222,17 @@ EXAMPLES = r"""
       - instance_id: i-bp1demoweb0000000002
   run_once: true
   register: preflight
+
+- name: See what there is to do
+  cloudops.alibaba.ecs_patch:
+    region_id: cn-hangzhou
+    instances: *batch
+    preflight: "{{ preflight }}"
+    mode: assess
+    steps:
+      - name: os_updates
+  run_once: true
+  register: assessment
 
 - name: Patch the batch
   cloudops.alibaba.ecs_patch:
@@ -213,7 +278,8 @@ instances:
       type: int
     status:
       description:
-        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked.
+        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked; with
+          O(mode=assess), assessed.
       type: str
       sample: restarted
     ok:
@@ -223,7 +289,14 @@ instances:
       description: Whether anything was changed.
       type: bool
     failure:
-      description: Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered and lost.
+      description:
+        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost and health.
+        - With health, all steps and restarts are done, and then the host was not well, as O(health) wants it.
+      type: str
+    blame:
+      description:
+        - Whose fault it is, null if nobody's. The same as RV(instances.failure), or offline where the host was not
+          running or its agent not there before anything was done to it.
       type: str
     error_code:
       description: The API's error code, or null.
@@ -236,13 +309,17 @@ instances:
       type: dict
       contains:
         state:
-          description: One of done, unchanged, skipped, failed and pending.
+          description:
+            - One of done, unchanged, skipped, failed and pending.
+            - With O(mode=assess), needed, done (there is nothing to do), or unknown (its guard came to no end).
           type: str
         attempts:
           description: How many attempts were made.
           type: int
     packages:
-      description: The packages that were updated in this run, as many as fit, with the versions before and after.
+      description:
+        - The packages that were updated in this run, as many as fit, with the versions before and after.
+        - With O(mode=assess), those that would be updated.
       type: list
       elements: dict
       contains:
@@ -256,8 +333,15 @@ instances:
           description: The version after.
           type: str
     packages_count:
-      description: How many packages were updated in this run.
+      description: How many packages were updated in this run, or would be.
       type: int
+    differences:
+      description:
+        - What the host has lost in this run, as many short sentences as fit. Empty where it was not looked at, which
+          RV(instances.output) says.
+      type: list
+      elements: str
+      sample: ["nobody listens on tcp/8080 any more"]
     restarted:
       description: Whether a restart is proven.
       type: bool
@@ -300,6 +384,30 @@ instances:
     restart_stale:
       description: The reason for a restart that is still there after a restart for it, or null.
       type: str
+    restart_expected:
+      description:
+        - With O(mode=assess), whether a run would restart the host, else null. V(now) is that it would as the host is,
+          and V(likely) that something that is to do probably asks for it, a new kernel, say. With V(unknown), nobody
+          can tell, or only the steps.
+      type: str
+    restart_expected_reason:
+      description: What that follows from, or null.
+      type: str
+    started_at:
+      description: When it began with its first command, or null.
+      type: str
+    finished_at:
+      description: When its last answer was there, or null.
+      type: str
+    zone_id:
+      description: Its zone, or null.
+      type: str
+    agent_version:
+      description: The version of its Cloud Assistant Agent before the run, or null.
+      type: str
+    restart_method:
+      description: How it restarts if need be, V(exit_code) or V(api). Null when its region could not be looked at.
+      type: str
     cycles:
       description: How often the host was asked to continue.
       type: int
@@ -321,6 +429,7 @@ refused:
 
 from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 from ..module_utils._patch.batch import Limits
+from ..module_utils._patch.health import HEALTH_SPEC
 from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, patch
 
 
@@ -331,11 +440,13 @@ def core(context: Context) -> dict:
         params["instances"],
         params["region_id"],
         preflight=params["preflight"],
+        mode=params["mode"],
         steps=params["steps"],
         restart=params["restart"],
         settle_s=params["settle_time"],
         most_restarts=params["max_restarts"],
-        limits=Limits(params["timeout"], params["restart_timeout"]),
+        health=params["health"],
+        limits=Limits(params["timeout"], params["restart_timeout"], params["soak_time"]),
         runner_dir=params["runner_dir"],
         dry=context.check_mode,
         clock=context.clock,
@@ -349,12 +460,15 @@ def main() -> None:
         | {
             "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "preflight": {"type": "dict", "required": True},
+            "mode": {"type": "str", "choices": ["patch", "assess"], "default": "patch"},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": STEP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
             "settle_time": {"type": "int", "default": 120},
             "restart_timeout": {"type": "int", "default": 900},
             "max_restarts": {"type": "int", "default": 3},
+            "health": {"type": "dict", "options": HEALTH_SPEC},
             "timeout": {"type": "int", "default": 7200},
+            "soak_time": {"type": "int", "default": 0},
             "runner_dir": {"type": "path"},
         },
         core,

@@ -59,6 +59,48 @@ options:
     type: str
     choices: [auto, exit_code, api]
     default: auto
+  hooks:
+    description:
+      - The task files that the role runs for each host. They must be there, and are returned as absolute paths.
+    type: dict
+    default: {}
+    suboptions:
+      before:
+        description: Tasks before anything is done to a host.
+        type: path
+      health:
+        description: Tasks that say, after it is patched, whether it is well.
+        type: path
+      after:
+        description: Tasks for a host that is well again.
+        type: path
+  stop:
+    description: When the run stops before this batch. Then the batch is not looked at, and RV(stop) says why.
+    type: dict
+    default: {}
+    suboptions:
+      failed:
+        description: The blame of each host that has failed in the run so far.
+        type: list
+        elements: str
+        default: []
+      hosts:
+        description: How many hosts the play has, for percentages.
+        type: int
+      max_errors:
+        description:
+          - How many hosts may fail in the whole run, as a number or a percentage, or a dictionary of them by blame with
+            C(all) for those that have no number of their own. If not set, errors do not stop the run.
+        type: raw
+      deadline:
+        description: When the run is to be over, with a zone, such as C(2026-12-01T04:00:00+08:00).
+        type: str
+      batch_s:
+        description: How many seconds the batch may take; it does not start when they end after the deadline.
+        type: int
+      after_batch:
+        description: The number of the last batch.
+        type: int
   restart:
     description: Whether the run restarts hosts, as in M(cloudops.alibaba.ecs_patch).
     type: str
@@ -95,8 +137,30 @@ batch:
   sample: 1
 token:
   description: Says that these instances have been looked at; M(cloudops.alibaba.ecs_patch) asks for it.
-  returned: always
+  returned: when the batch starts
   type: str
+hooks:
+  description: The task files of O(hooks) that were given, as absolute paths.
+  returned: always
+  type: dict
+deadline:
+  description: The deadline in seconds since the epoch, or null.
+  returned: when the batch starts
+  type: float
+stop:
+  description: Why the run stops before this batch.
+  returned: when the run stops
+  type: dict
+  contains:
+    kind:
+      description: One of errors, deadline and after_batch.
+      type: str
+    reason:
+      description: The reason in words.
+      type: str
+    batch:
+      description: The number of the batch that does not start.
+      type: int
 instances:
   description: The instances by instance id.
   returned: always
@@ -172,7 +236,9 @@ refused:
 """
 
 from ..module_utils._module import Context, run_module
+from ..module_utils._patch.hooks import HOOKS
 from ..module_utils._patch.run import INSTANCE_SPEC, preflight
+from ..module_utils._patch.stop import STOP_SPEC
 
 
 def core(context: Context) -> dict:
@@ -185,8 +251,11 @@ def core(context: Context) -> dict:
         run_id=params["run_id"],
         batch=params["batch"],
         method=params["restart_method"],
+        hooks=params["hooks"],
+        stop=params["stop"],
         restart=params["restart"],
         clock=context.clock,
+        progress=context.progress,
     )
 
 
@@ -198,6 +267,8 @@ def main() -> None:
             "run_id": {"type": "str"},
             "batch": {"type": "int", "default": 1},
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
+            "hooks": {"type": "dict", "default": {}, "options": {moment: {"type": "path"} for moment in HOOKS}},
+            "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
         },
         core,

@@ -33,6 +33,9 @@ options:
       no batch has reached.
     type: dict
     required: true
+  stopped:
+    description: Why the run stopped before its end, as in RV(cloudops.alibaba.ecs_patch_info#module:stop).
+    type: dict
   dest:
     description: A folder on the controller for the report. It is made if need be. If not set, nothing is written.
     type: path
@@ -63,6 +66,15 @@ failed_hosts:
   returned: always
   type: list
   elements: str
+left_out:
+  description: The hosts that a hook has taken out of service, and that were not put back.
+  returned: always
+  type: list
+  elements: str
+stopped:
+  description: Why the run stopped before its end, or null.
+  returned: always
+  type: dict
 report:
   description: The file that was written.
   returned: when O(dest) is set

@@ -80,9 +80,9 @@ class ControllerAction(ActionBase):
             task_vars["ansible_delegated_vars"] = delegated
 
     def _find_sources(self, arguments: dict[str, Any]) -> None:
-        """Read ``src`` of the module and of its steps here, where roles and playbooks have their files."""
+        """Read each ``src`` of the module here, where roles and playbooks have their files."""
         steps = arguments.get("steps")
-        for holder in [arguments, *(steps if isinstance(steps, list) else [])]:
+        for holder in [arguments, arguments.get("health"), *(steps if isinstance(steps, list) else [])]:
             source = holder.get("src") if isinstance(holder, dict) else None
             if isinstance(source, str) and source:
                 holder["src"] = self._find_source(source)

@@ -128,6 +128,33 @@ def test_a_budget_of_errors_lets_the_run_go_on(fleet: Cloud) -> None:
     assert statuses(outcome) == {"a": "failed", "b": "patched", "c": "patched", "d": "patched"}
 
 
+def test_a_host_that_is_not_well_fails_and_counts(fleet: Cloud) -> None:
+    """Its steps and its restart are done, and are not repeated when it is looked at again."""
+    health = {
+        "script": "[ $(hostname) != a ] || { echo nobody answers; exit 1; }",
+        "timeout_s": 2,
+        "pause_s": 1,
+        "same": "warn",
+    }
+    batches = {"patch_hosts_batches": [1, "100%"], "patch_hosts_run_id": "CHG-1"}
+    outcome = patch(fleet, **batches, patch_hosts_health=health)
+    assert outcome.status != 0
+    assert statuses(outcome) == {"a": "failed", "b": "not_reached", "c": "not_reached", "d": "not_reached"}
+    failed = outcome.result["hosts"]["a"]
+    assert failed["failure"] == "health"
+    assert "the health script did not pass" in failed["error_info"]
+    assert failed["error_info"].endswith("It printed last: nobody answers")
+    assert failed["steps"]["os_updates"]["state"] == "done"
+    assert [receipt["verdict"] for receipt in failed["receipts"]] == ["restarted"]
+    # A budget for it, and then it is well. YAML takes off for a bool.
+    outcome = patch(fleet, **batches, patch_hosts_health=health, patch_hosts_max_errors=1)
+    assert statuses(outcome) == {"a": "failed", "b": "patched", "c": "unchanged", "d": "unchanged"}
+    outcome = patch(fleet, **batches, patch_hosts_health=health | {"script": "true", "same": False})
+    assert outcome.status == 0, outcome.output
+    assert statuses(outcome) == {"a": "restarted", "b": "patched", "c": "unchanged", "d": "unchanged"}
+    assert len(fleet.audit(event="shutdown")) == 1
+
+
 def test_in_a_play_of_ones_own_ansibles_rules_hold(fleet: Cloud) -> None:
     """A host that failed takes no part any more; the others do."""
     play = {

@@ -89,7 +89,7 @@ class HostUnderTest:
         return {"PATH": f"{self.programs}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TRACE": str(self.trace)}
 
     def deliver(self, steps: tuple[dict[str, Any], ...], **request: Any) -> Path:
-        """What the controller sends, unpacked."""
+        """What the controller sends, unpacked; ``health`` is the health script."""
         now = int(time.time())
         values = {
             "run_id": "r-1",
@@ -105,7 +105,12 @@ class HostUnderTest:
         values.setdefault("work", hashlib.sha256(work.encode()).hexdigest()[:16])
         delivery = self.base / f"delivery.{uuid.uuid4().hex[:8]}"
         delivery.mkdir()
+        health = values.pop("health", None)
+        if health is not None:
+            (delivery / "health").write_text(f"{health}\n", encoding="utf-8")
         (delivery / "runner.sh").write_text(self.runner_text, encoding="utf-8")
+        # As what is unpacked has it.
+        os.utime(delivery / "runner.sh", (0, 0))
         write_lines(delivery / "request", values)
         for number, step in enumerate(steps, start=1):
             folder = delivery / "steps" / f"{number:02d}"
@@ -153,6 +158,11 @@ class HostUnderTest:
         record = self.run / "restart_requested"
         boot, method, uptime, rest = record.read_text(encoding="utf-8").split(" ", 3)
         record.write_text(f"{boot} {method} {int(uptime) - seconds} {rest}", encoding="utf-8")
+
+
+def step(name: str, script: str = "", **more: Any) -> dict[str, Any]:
+    """A step that leaves its name in the trace, or does something else."""
+    return {"name": name, "script": script or f"echo {name} >> $TRACE"} | more
 
 
 def write_lines(path: Path, values: dict[str, Any]) -> None:

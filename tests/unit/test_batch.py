@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Batch, Limits
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.health import Health
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.host import Host, Ready
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Policy, Step
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import cksum
@@ -81,6 +82,7 @@ class World:
         self.restarts: list[str] = []
         self.heartbeat_s = 60
         self.steps: list[Step] = []
+        self.health = Health()
 
     def beat(self) -> None:
         """Agents that are up say hello every minute."""
@@ -116,7 +118,7 @@ class World:
             [Host(name.upper(), name, self.api, method) for name in self.answers],
             resumed=resumed,
             courier=Courier(ROOT / "roles" / "patch_hosts" / "files"),
-            policy=Policy("r-1", "if_required", settle_s=120, most_restarts=3),
+            policy=Policy("r-1", "if_required", settle_s=120, most_restarts=3, health=self.health),
             steps=self.steps,
             limits=self.limits,
             clock=self.clock,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.health import Health
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps import Step
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import api_error
 from ansible_collections.cloudops.alibaba.tests.unit.test_batch import DONE, WANTS_API_RESTART, World, say
@@ -39,6 +40,17 @@ def test_who_is_done_is_not_asked_again() -> None:
     # A step that failed may have been mended: that host is asked.
     assert {row["status"] for row in verdicts.values()} == {"patched"}
     assert world.api.called("run_command") == [["i-1", "i-2"], ["i-2"]]
+
+
+def test_who_was_well_is_looked_at_again() -> None:
+    """An old answer says nothing of how a host is now; one that is to come does."""
+    world = World(i_1=[DONE, DONE], i_2=[DONE])
+    world.health = Health(script="true\n")
+    world.api.seconds = lambda instance_id: 100.0 if instance_id == "i-2" else 1.0
+    start_and_die(world)
+    world.clock.sleep(50)
+    assert {row["status"] for row in world.batch(resumed=world.answers).run().values()} == {"patched"}
+    assert world.api.called("run_command") == [["i-1", "i-2"], ["i-1"]]
 
 
 def test_an_answer_to_something_else_is_none() -> None:

@@ -32,6 +32,7 @@ SCRIPT = {
     "attempts": 1,
     "rerun": False,
 }
+HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
 
 class World:
@@ -53,12 +54,13 @@ class World:
 
     def preflight(self, **more: Any) -> dict[str, Any]:
         options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
-        options["clock"] = self.clock
-        return preflight(self.connect, self.instances, "r-1", **options | more)
+        options |= {"hooks": {}, "stop": {}, "clock": self.clock, "progress": Lines(self.clock), "region_id": "r-1"}
+        return preflight(self.connect, self.instances, **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:
         options = {
             "preflight": more.get("preflight") or self.preflight(),
+            "mode": "patch",
             "steps": [],
             "restart": "if_required",
             "settle_s": 120,
@@ -97,6 +99,43 @@ def test_a_region_that_cannot_be_looked_at_is_its_hosts_failure() -> None:
     assert result["instances"]["i-1"]["ok"]
     assert result["instances"]["i-2"]["status"] == "failed"
     assert "InvalidRegionId.NotFound" in result["instances"]["i-2"]["error_info"]
+
+
+def test_a_run_that_stops_looks_at_nothing() -> None:
+    world = World()
+    report = world.preflight(stop={"after_batch": 1})
+    assert report["stop"] == {"kind": "after_batch", "reason": "it was to stop after batch 1", "batch": 2}
+    assert "token" not in report
+    assert world.called() == []
+
+
+def test_a_host_may_leave_its_batch_after_the_preflight() -> None:
+    world = World()
+    report = world.preflight()
+    world.instances.pop()
+    result = world.patch(preflight=report)
+    assert list(result["instances"]) == ["i-1"]
+    assert world.apis["r-2"].called("run_command") == []
+
+
+def test_no_batch_takes_longer_than_until_the_deadline() -> None:
+    world = World()
+    report = world.preflight(stop={"deadline": "2100-01-01T00:00:00Z"})
+    report["deadline"] = world.clock.time() + 100
+    lines = Lines(world.clock)
+    world.patch(preflight=report, progress=lines)
+    assert lines.lines[0].endswith("at most 100 s")
+
+
+def test_after_the_soak_the_good_hosts_are_asked_again() -> None:
+    world = World()
+    world.apis["r-2"].run = lambda t, i, _content: task(t, i, status="Failed", exit_code=126)
+    began = world.clock.time()
+    result = world.patch(limits=Limits(3600, 600, 300))
+    assert world.clock.time() - began >= 300
+    assert [len(api.called("run_command")) for api in world.apis.values()] == [2, 1]
+    assert [row["ok"] for row in result["instances"].values()] == [True, False]
+    assert len(result["instances"]["i-1"]["invoke_ids"]) == 2
 
 
 def test_what_fails_in_every_region_fails_the_preflight() -> None:
@@ -151,6 +190,15 @@ def test_check_mode_sends_nothing() -> None:
     assert "run_command" not in world.called()
 
 
+def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
+    world = World()
+    result = world.patch(mode="assess", steps=[SCRIPT])
+    assert {row["status"] for row in result["instances"].values()} == {"assessed"}
+    tags = [tags for api in world.apis.values() for tags in api.tags.values()]
+    assert [sent["cloudops-assess"] for sent in tags] == ["r-1", "r-1"]
+    assert not world.preflight()["instances"]["i-1"]["resumed"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -162,6 +210,8 @@ def test_check_mode_sends_nothing() -> None:
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
         ({"steps": [SCRIPT | {"src": "/etc/hosts"}]}, "both script and src"),
+        ({"health": HEALTH | {"script": "true", "src": "/etc/hosts"}}, "The health check has both script and src"),
+        ({"health": HEALTH | {"src": "/nowhere"}}, "The health check: cannot read /nowhere"),
         ({"steps": [SCRIPT | {"script": None, "src": "/nowhere"}]}, "The step 'x': cannot read /nowhere"),
         ({"steps": [SCRIPT, SCRIPT]}, "Two steps have the name 'x'"),
     ],
@@ -179,17 +229,7 @@ def test_bad_input_is_refused_before_the_first_request(options: dict[str, Any], 
 def test_instances_need_a_region_and_names_of_their_own() -> None:
     world = World()
     with pytest.raises(BadInput, match="The region of web-01 is not known"):
-        preflight(
-            world.connect,
-            world.instances,
-            None,
-            all_instance_ids={},
-            run_id=None,
-            batch=1,
-            method="api",
-            restart="never",
-            clock=world.clock,
-        )
+        world.preflight(region_id=None)
     world.instances[1]["name"] = "web-01"
     with pytest.raises(BadInput, match="Two instances have the name 'web-01'"):
         world.preflight()

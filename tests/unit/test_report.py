@@ -37,6 +37,7 @@ def test_the_table_shows_batch_packages_proof_and_result() -> None:
             "web-04": result("unknown", failure="lost", error_info="Nobody knows.", receipts=[{"verdict": "unknown"}]),
             "web-05": {},
             "web-06": result("patched", restart_stale="needs-restarting:kernel"),
+            "web-07": result("patched", differences=["the unit a.service has failed", "and 2 more"]),
         }
     )
     lines = table(report)
@@ -49,9 +50,10 @@ def test_the_table_shows_batch_packages_proof_and_result() -> None:
     assert "not proven" in lines[4]
     assert lines[5].split() == ["web-05", "-", "-", "none", "not", "reached"]
     assert "still reported as required: needs-restarting:kernel" in lines[6]
-    assert lines[-1] == "Run CHG-1: 1 restarted, 2 patched, 1 failed, 1 unknown, 1 not reached"
+    assert lines[7].endswith("patched (not as before: the unit a.service has failed, and 2 more)")
+    assert lines[-1] == "Run CHG-1: 1 restarted, 3 patched, 1 failed, 1 unknown, 1 not reached"
     columns = lines[0].index("RESTART")
-    assert all(line[columns - 1] == " " for line in lines[1:7])
+    assert all(line[columns - 1] == " " for line in lines[1:8])
 
 
 @pytest.mark.parametrize(

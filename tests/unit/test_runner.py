@@ -9,9 +9,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
@@ -19,27 +17,15 @@ from ansible_collections.cloudops.alibaba.tests.unit.host_under_test import (
     OTHER_BOOT,
     Answer,
     HostUnderTest,
-    host_with,
     kill,
     kill_everything,
     processes_with,
     session_of,
+    step,
     until,
 )
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture(params=["dash", "bash", "busybox"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostUnderTest]:
-    if not shutil.which(request.param):
-        pytest.skip(f"there is no {request.param} here")
-    with host_with(request.param, tmp_path) as host:
-        yield host
-
-
-def step(name: str, script: str = "", **more: Any) -> dict[str, Any]:
-    return {"name": name, "script": script or f"echo {name} >> $TRACE"} | more
 
 
 def test_steps_run_in_order_and_once(host: HostUnderTest) -> None:

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._cloud_assistant.command import Command
 from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.agent_version import agent_version
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import Courier, read_runner
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.health import Health, read_health
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.preflight import (
     check_token,
     check_unique,
@@ -105,10 +106,12 @@ def test_made_run_ids_are_good_and_differ() -> None:
 
 def test_the_token_belongs_to_a_run_and_its_instances() -> None:
     token = token_of("r", ["i-1", "i-2"])
-    check_token(token, "r", ["i-2", "i-1"])
-    for run_id, ids in (("s", ["i-1", "i-2"]), ("r", ["i-1"]), ("r", ["i-1", "i-2", "i-3"])):
+    check_token(token, "r", ["i-2", "i-1"], ["i-1", "i-2"])
+    check_token(token, "r", ["i-2", "i-1"], ["i-2"])  # one has left the batch
+    two, three = ["i-1", "i-2"], ["i-1", "i-2", "i-3"]
+    for run_id, examined, ids in (("s", two, two), ("r", two, three), ("r", three, two), ("r", ["i-1"], ["i-1"])):
         with pytest.raises(BadInput, match="has not been through its preflight"):
-            check_token(token, run_id, ids)
+            check_token(token, run_id, examined, ids)
 
 
 def test_two_hosts_are_not_one_instance() -> None:
@@ -192,6 +195,7 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     assert files["runner.sh"].decode() == read_runner(FILES)
     assert files["request"].decode().splitlines() == [
         "run_id=CHG-1",
+        "mode=patch",
         f"work={work_of(policy, steps, 'exit_code')}",
         "restart=if_required",
         "method=exit_code",
@@ -206,6 +210,40 @@ def test_a_delivery_carries_the_runner_the_request_and_the_steps() -> None:
     assert files["steps/02/unless"] == b"false\n"
     assert b"builtin=os_updates" in files["steps/01/step"]
     Command(script).check()
+
+
+def health(**more: Any) -> dict[str, Any]:
+    return {"timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"} | more
+
+
+def test_a_delivery_carries_what_the_host_must_show() -> None:
+    for value, script in ((None, ""), (health(), ""), (health(), " \n")):
+        assert read_health(value, script) == Health()
+    policies = [
+        Policy("r", "never", 10, 3, health=read_health(*value))
+        for value in ((None, ""), (health(same="warn"), ""), (health(timeout_s=9), "curl -f localhost\n"))
+    ]
+    nothing, same, script = (
+        unpack(Courier(FILES).script(policy, [], method="api", sent_at=0, not_after=1)) for policy in policies
+    )
+    assert nothing["request"].decode().splitlines()[-1] == "steps=0"
+    assert same["request"].decode().splitlines()[-4:] == [
+        "same=warn",
+        "health_timeout_s=300",
+        "health_pause_s=10",
+        "health_attempt_timeout_s=60",
+    ]
+    assert "health_timeout_s=9" in script["request"].decode().splitlines()
+    assert script["health"] == b"curl -f localhost\n"
+    assert "health" not in nothing.keys() | same.keys()
+    # An answer to one of them is none to the others.
+    assert len({work_of(policy, [], "api") for policy in policies}) == 3
+
+
+@pytest.mark.parametrize("what", ["timeout_s", "pause_s", "attempt_timeout_s"])
+def test_times_of_health_are_positive(what: str) -> None:
+    with pytest.raises(BadInput, match=f"{what} of health is 0, and must be at least 1"):
+        read_health(health(**{what: 0}), "true")
 
 
 def test_a_delivery_that_is_too_long_is_refused() -> None:

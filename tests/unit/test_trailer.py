@@ -49,6 +49,18 @@ def test_a_trailer_is_read() -> None:
     assert "reason: needs-restarting:kernel" in receipt.evidence
 
 
+def test_differences_are_read() -> None:
+    """A runner that knows nothing of them tells of none."""
+    none = read_trailer(sealed(TEXT), "CHG-1")
+    told = "nobody|listens|on|tcp/8080|any|more;/data|(xfs)|is|not|mounted|any|more"
+    whole = read_trailer(sealed(f"{TEXT} differences_count=2 differences={told}"), "CHG-1")
+    cut = read_trailer(sealed(f"{TEXT} differences_count=9 differences={told}"), "CHG-1")
+    assert none and whole and cut
+    assert none.differences == ()
+    assert whole.differences == ("nobody listens on tcp/8080 any more", "/data (xfs) is not mounted any more")
+    assert cut.differences == (*whole.differences, "and 7 more")
+
+
 def test_a_trailer_that_is_not_the_last_line_or_of_another_run_does_not_count() -> None:
     assert read_trailer(f"{sealed(TEXT)}\nand more", "CHG-1") is None
     assert read_trailer(sealed(TEXT), "CHG-2") is None

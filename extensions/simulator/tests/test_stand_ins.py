@@ -74,6 +74,18 @@ async def test_dnf_updates_what_it_is_asked_for(tmp_path: Path, options: str, le
     assert seen(await sh(tmp_path, script, updates=updates)) == [*left, "1"]
 
 
+async def test_dnf_shows_its_table_to_who_does_not_confirm(tmp_path: Path) -> None:
+    script = f"dnf --assumeno --exclude=cu* upgrade; echo $?; {LOOK}"
+    output = seen(await sh(tmp_path, script, updates=[KERNEL, CURL]))
+    table, rest = output[: output.index("1") + 1], output[output.index("1") + 1 :]
+    assert [line.split()[:3] for line in table if line.startswith(" ")] == [
+        ["Package", "Arch", "Version"],
+        ["kernel", "x86_64", "2"],
+    ]
+    assert "Operation aborted." in table
+    assert rest == ["kernel 2", "curl 8.2", "kernel 1", "curl 8.1"]
+
+
 async def test_a_fleet_file_that_is_as_before_changes_nothing(tmp_path: Path) -> None:
     """An attempt that has failed does not fail again."""
     assert "Curl error" in await sh(tmp_path, "dnf -q -y upgrade", updates=[CURL])

@@ -28,7 +28,8 @@ class Failure:
 
     ``kind`` is one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost; ``info`` is a
     sentence for the user; ``code`` is the API's error code where there is one. ``mistaken`` says that the instance
-    cannot take part, however long one waits: the region has none of its id, or it is of another platform.
+    cannot take part, however long one waits: the region has none of its id, or it is of another platform. Patching
+    has another kind, health: all was done, and then the host was not well.
     """
 
     kind: str

@@ -46,15 +46,29 @@ _STILL_THERE = Failure(
 _NOT_OUR_WORD = Failure("lost", "It asked an earlier controller of the run for a restart, which may still send it.")
 _TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
 
+# What a run does to its hosts, and what holds when it is interrupted.
+_WORDS = {
+    "patch": (
+        "patching",
+        "Interrupted. The hosts go on by themselves and may still restart; start the same command again with the "
+        "run id {run_id} to go on.",
+    ),
+    "assess": ("assessing", "Interrupted. Nothing was changed on the hosts."),
+}
+
 _Where = TypeVar("_Where", bound=Place)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart."""
+    """How long: ``timeout_s`` is for the whole batch, ``restart_timeout_s`` for one restart.
+
+    After ``soak_s`` the hosts that went well are looked at once more.
+    """
 
     timeout_s: int
     restart_timeout_s: int
+    soak_s: int = 0
 
 
 class Batch:
@@ -93,14 +107,12 @@ class Batch:
         """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
         if not self._hosts:
             return {}
+        doing, interrupted = _WORDS[self._policy.mode]
         self._progress.say(
-            f"Run {self._policy.run_id}: patching {count(len(self._hosts), 'host')}, at most "
+            f"Run {self._policy.run_id}: {doing} {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
         )
-        with self._progress.when_interrupted(
-            "Interrupted. The hosts go on by themselves and may still restart; start the same command again with the "
-            f"run id {self._policy.run_id} to go on."
-        ):
+        with self._progress.when_interrupted(interrupted.format(run_id=self._policy.run_id)):
             self._see_through()
         return {host.instance_id: settled.verdict for host, settled in self._at(Settled)}
 
@@ -132,9 +144,10 @@ class Batch:
     def _adopt(self) -> None:
         """Take over what an earlier controller of the run has asked the very same hosts."""
         resumed = [host for host, _ready in self._at(Ready) if host.instance_id in self._resumed]
+        old_answers = not self._policy.health.wanted
         for group in _alike(resumed):
             tags = self._tags(group[0])
-            for host, result in adopt(group, tags, self._policy.run_id, self._clock):
+            for host, result in adopt(group, tags, self._policy.run_id, self._clock, old_answers=old_answers):
                 self._hear(host, result, self._clock.monotonic())
             working = sum(isinstance(host.place, Asked) for host in group)
             if working:
@@ -169,7 +182,7 @@ class Batch:
         return Command(
             content=script,
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
-            name="cloudops-patch",
+            name=f"cloudops-{self._policy.mode}",
             description=f"run {self._policy.run_id}",
             tags=self._tags(host),
         )
@@ -234,7 +247,7 @@ class Batch:
         trailer = host.take_in(result, self._policy.run_id)
         decision = decide(result, trailer, first=first)
         if decision.move is Move.DONE:
-            host.conclude(self._policy.run_id, None, None)
+            host.conclude(self._policy.run_id, "assessed" if self._policy.mode == "assess" else None, None)
         elif decision.move is Move.RESTART and adopted:
             self._ask_later(host, _NOT_OUR_WORD)
         elif decision.move is Move.FAILED and adopted and decision.failure and decision.failure.kind == "timeout":

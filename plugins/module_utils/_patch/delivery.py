@@ -20,7 +20,10 @@ _PLACEHOLDER = "@PAYLOAD@"
 _RUNNER = (
     "runner",
     "keeper",
+    "assess",
     "restart",
+    "health",
+    "same",
     "session",
     "os_updates",
     "os_updates_apt",
@@ -56,6 +59,7 @@ class Courier:
         """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
+            "mode": policy.mode,
             "work": work_of(policy, steps, method),
             "restart": policy.restart,
             "method": method,
@@ -66,7 +70,12 @@ class Courier:
             "not_after": not_after,
             "steps": len(steps),
         }
-        files = {"runner.sh": self._runner.encode(), "request": _lines(request)}
+        files = {"runner.sh": self._runner.encode()}
+        if policy.health.wanted:
+            request |= policy.health.settings
+            if policy.health.script:
+                files["health"] = policy.health.script.encode()
+        files["request"] = _lines(request)
         for number, step in enumerate(steps, start=1):
             files |= _step_files(f"steps/{number:02d}", step)
         text = base64.encodebytes(_tar(files)).decode().strip()

@@ -21,11 +21,14 @@ from .trailer import read_trailer
 
 RUN_TAG = "cloudops-run"
 WORK_TAG = "cloudops-work"
+# Not the run's: a host that was only looked at has not begun it.
+ASSESS_TAG = "cloudops-assess"
 
 
 def tags_of(policy: Policy, steps: Sequence[Step], method: str) -> dict[str, str]:
     """The tags of a command: its run, and a name for exactly what it asks for."""
-    return {RUN_TAG: policy.run_id, WORK_TAG: work_of(policy, steps, method)}
+    run_tag = ASSESS_TAG if policy.mode == "assess" else RUN_TAG
+    return {run_tag: policy.run_id, WORK_TAG: work_of(policy, steps, method)}
 
 
 def asked_before(api: CommandApi, run_id: str) -> set[str]:
@@ -33,9 +36,12 @@ def asked_before(api: CommandApi, run_id: str) -> set[str]:
     return {instance_id for row in api.describe_invocations({RUN_TAG: run_id}) for instance_id in row.tasks}
 
 
-def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock) -> Iterator[tuple[Host, Result]]:
+def adopt(
+    hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock, *, old_answers: bool
+) -> Iterator[tuple[Host, Result]]:
     """Of hosts of one region: those that still work on the very same are put there; the answers of those that are done.
 
+    Without ``old_answers`` the latter are asked again: their health may have changed since.
     Whatever else is known of the others is no reason not to ask them.
     """
     before = clock.monotonic()
@@ -50,6 +56,8 @@ def adopt(hosts: Sequence[Host], tags: dict[str, str], run_id: str, clock: Clock
             continue
         if not is_final(task):
             host.place = Asked(invocation, before, adopted=True)
+            continue
+        if not old_answers:
             continue
         if invocation.invoke_id not in answers:
             answers[invocation.invoke_id] = read_results(invocation)

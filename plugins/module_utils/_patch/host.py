@@ -136,10 +136,16 @@ class Host:
     asks: int = 0
     invoke_ids: list[str] = field(default_factory=list)
     output: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
     request: Request | None = None
+
+    def afresh(self) -> Host:
+        """The same host, before anything was asked of it."""
+        return Host(self.name, self.instance_id, self.api, self.method, self.event)
 
     @property
     def boot_id(self) -> str:
@@ -153,6 +159,8 @@ class Host:
             self.invoke_ids.append(result["invoke_id"])
         if result["output"]:
             self.output = result["output"]
+        self.started_at = self.started_at or result["started_at"]
+        self.finished_at = result["finished_at"] or self.finished_at
         trailer = read_trailer(result["output"], run_id)
         adopted = isinstance(self.place, Asked) and self.place.adopted
         self.request = after_answer(self.request, result, trailer, ours=not adopted)
@@ -176,6 +184,8 @@ class Host:
                 open_request=self.request,
                 cycles=self.cycles,
                 invoke_ids=self.invoke_ids,
+                started_at=self.started_at,
+                finished_at=self.finished_at,
                 log=self.log,
                 output=without_trailer(self.output),
             )

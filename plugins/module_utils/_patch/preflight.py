@@ -41,9 +41,13 @@ def token_of(run_id: str, instance_ids: Iterable[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_token(token: str, run_id: str, instance_ids: Iterable[str]) -> None:
-    """Raise :class:`BadInput` when a batch comes without its preflight."""
-    if token != token_of(run_id, instance_ids):
+def check_token(token: str, run_id: str, examined: Iterable[str], instance_ids: Iterable[str]) -> None:
+    """Raise :class:`BadInput` when a batch comes without its preflight.
+
+    ``examined`` are the instances that the preflight tells of. Some may have left the batch since.
+    """
+    examined = set(examined)
+    if token != token_of(run_id, examined) or not examined.issuperset(instance_ids):
         raise BadInput(
             "This batch has not been through its preflight (was the play started in the middle, with "
             "--start-at-task?). Nothing was done; start the play from its beginning with the same run id."

@@ -15,14 +15,20 @@ _PACKAGES_WIDTH = 44
 _METHODS = {"exit_code": "by exit code", "api": "through the API"}
 
 
-def build_report(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The whole report. ``results`` holds the verdict on each host by its name; empty where no batch reached it."""
+def build_report(results: Mapping[str, Mapping[str, Any]], stopped: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The whole report.
+
+    ``results`` holds the verdict on each host by its name, empty where no batch reached it; ``stopped`` is why the run
+    stopped before its end, in the shape of the module ecs_patch_info.
+    """
     hosts = {name: dict(result) or dict(_NOT_REACHED) for name, result in results.items()}
     run_ids = [result["run_id"] for result in hosts.values() if result.get("run_id")]
     return {
         "run_id": run_ids[0] if run_ids else None,
         "counts": dict(Counter(result["status"] for result in hosts.values())),
         "failed_hosts": [name for name, result in hosts.items() if not result["ok"]],
+        "left_out": [name for name, result in hosts.items() if result.get("left_out")],
+        "stopped": dict(stopped) if stopped else None,
         "hosts": hosts,
     }
 
@@ -43,7 +49,17 @@ def table(report: Mapping[str, Any]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip() for row in rows]
     counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in report["counts"].items())
-    return [*lines, "", f"Run {report['run_id'] or '(none)'}: {counts}"]
+    return [*lines, "", f"Run {report['run_id'] or '(none)'}: {counts}", *_notes(report)]
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """What people have to know besides."""
+    notes = []
+    if stopped := report["stopped"]:
+        notes.append(f"The run stopped before batch {stopped['batch']}: {stopped['reason']}.")
+    if report["left_out"]:
+        notes.append(f"Left out of service: {', '.join(report['left_out'])}. The playbook put_back.yml puts them back.")
+    return notes
 
 
 def _packages(result: Mapping[str, Any]) -> str:
@@ -78,12 +94,16 @@ def _outcome(result: Mapping[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     if status == "checked":
         return "fit; nothing was run in check mode"
+    if status == "assessed":
+        return "assessed; nothing was changed"
     if result["ok"]:
         notes = [
             f"{name} passed on attempt {step['attempts']}"
             for name, step in (result.get("steps") or {}).items()
             if step["attempts"] > 1
         ]
+        if result.get("differences"):
+            notes.append(f"not as before: {', '.join(result['differences'])}")
         if result.get("restart_stale"):
             notes.append(f"a restart is still reported as required: {result['restart_stale']}")
         notes += _events(result)

@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .._instances.failure import Failure
-from .._progress import Progress
+from .._progress import Progress, count, duration
 from .._sdk.errors import BadInput, CloudError
 from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
+from .health import Health, read_health
+from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps
+from .steps import Policy, check_run_id, read_steps, unix_lines
+from .stop import read_conditions, stop_before
 from .verdict import verdict_of
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -52,17 +57,27 @@ def preflight(
     batch: int,
     method: str,
     restart: str,
+    hooks: Mapping[str, str],
+    stop: Mapping[str, Any],
     clock: Clock,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
 
-    A region that cannot be looked at is a failure of its hosts, unless it is the same with all of them.
+    ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
+    looked at is a failure of its hosts, unless it is the same with all of them.
     """
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
+    fixed = {"changed": False, "run_id": run_id, "batch": batch, "hooks": check_hooks(hooks)}
+    conditions = read_conditions(stop)
+    why = stop_before(conditions, batch, stop.get("failed") or [], now=clock.time(), batch_s=stop.get("batch_s") or 0)
+    if why:
+        progress.say(f"Run {run_id} stops before batch {batch}: {why.reason}.")
+        return fixed | {"stop": {"kind": why.kind, "reason": why.reason, "batch": batch}, "instances": {}}
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
@@ -78,11 +93,9 @@ def preflight(
             report |= not_examined(region, ids, error)
     if len(errors) == len(regions):
         raise errors[0]
-    return {
-        "changed": False,
-        "run_id": run_id,
-        "batch": batch,
+    return fixed | {
         "token": token_of(run_id, report),
+        "deadline": conditions.deadline,
         "instances": report,
         "notes": notes,
         "warnings": notes + _event_warnings(names, report, restart),
@@ -105,10 +118,12 @@ def patch(
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
+    mode: str,
     steps: Sequence[Mapping[str, Any]],
     restart: str,
     settle_s: int,
     most_restarts: int,
+    health: Mapping[str, Any] | None = None,
     limits: Limits,
     runner_dir: str | None,
     dry: bool,
@@ -122,35 +137,77 @@ def patch(
     names = _names(instances)
     check_unique(names)
     run_id = check_run_id(str(preflight.get("run_id") or "unknown"))
-    check_token(str(preflight.get("token")), run_id, names.values())
+    check_token(str(preflight.get("token")), run_id, preflight.get("instances") or {}, names.values())
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
+    limits = _until_deadline(limits, preflight.get("deadline"), clock)
     fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
-    batch = Batch(
-        fit,
-        resumed={key for key, report in preflight["instances"].items() if report.get("resumed")},
+    make_batch = partial(
+        Batch,
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts),
+        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
         steps=read_steps([_with_script(step) for step in steps]),
         limits=limits,
         clock=clock,
         progress=progress,
     )
+    batch = make_batch(fit, resumed={key for key, report in preflight["instances"].items() if report.get("resumed")})
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
-    events = _events([] if dry else fit, verdicts, preflight["instances"], clock)
+    if limits.soak_s and not dry:
+        verdicts |= _after_soak(make_batch, fit, verdicts, limits.soak_s, clock, progress)
+    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
-            instance_id: with_events(verdicts[instance_id], events.get(instance_id)) | {"batch": preflight.get("batch")}
+            instance_id: with_events(verdicts[instance_id], events.get(instance_id))
+            | _seen_before(preflight, instance_id)
             for instance_id in names.values()
         },
     }
+
+
+def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
+    """What a verdict repeats of the preflight: for the report, and for the plan."""
+    report = preflight["instances"][instance_id]
+    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    return {"batch": preflight.get("batch"), **seen}
+
+
+def _after_soak(
+    make_batch: Callable[[Sequence[Host]], Batch],
+    hosts: Sequence[Host],
+    verdicts: Mapping[str, Mapping[str, Any]],
+    soak_s: int,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, dict[str, Any]]:
+    """The verdicts after a while, on the hosts that went well: they are asked the same again, and have finished it."""
+    good = [host.afresh() for host in hosts if verdicts[host.instance_id]["ok"]]
+    if not good:
+        return {}
+    progress.say(f"Soaking {count(len(good), 'host')} for {duration(soak_s)}, then looking at them again")
+    clock.sleep(soak_s)
+    return {
+        key: verdict
+        | {
+            "cycles": verdicts[key]["cycles"] + verdict["cycles"],
+            "invoke_ids": verdicts[key]["invoke_ids"] + verdict["invoke_ids"],
+        }
+        for key, verdict in make_batch(good).run().items()
+    }
+
+
+def _until_deadline(limits: Limits, deadline: float | None, clock: Clock) -> Limits:
+    """The preflight saw to it that the batch's time fits before the run's deadline; hooks may have taken some since."""
+    if deadline is None:
+        return limits
+    return replace(limits, timeout_s=max(1, min(limits.timeout_s, int(deadline - clock.time()))))
 
 
 def _hosts(
@@ -237,10 +294,17 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
 
 
 def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    if step["src"] and step["script"]:
-        raise BadInput(f"The step {step['name']!r} has both script and src; give one of them.")
-    script = read_source(step["src"], f"The step {step['name']!r}") if step["src"] else step["script"]
-    return {**step, "script": script}
+    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
+
+
+def _read_health(value: Mapping[str, Any] | None) -> Health:
+    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
+
+
+def _script_of(value: Mapping[str, Any], what: str) -> str | None:
+    if value["src"] and value["script"]:
+        raise BadInput(f"{what} has both script and src; give one of them.")
+    return read_source(value["src"], what) if value["src"] else value["script"]
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
@@ -248,6 +312,7 @@ def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
         ("settle_time", settle_s, 10),
         ("timeout", limits.timeout_s, 1),
         ("restart_timeout", limits.restart_timeout_s, 1),
+        ("soak_time", limits.soak_s, 0),
     ):
         if value < least:
             raise BadInput(f"{what} is {value} s, and must be at least {least} s.")

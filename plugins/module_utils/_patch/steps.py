@@ -7,10 +7,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._sdk.errors import BadInput
+from .health import Health
 
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STEP_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -52,7 +53,8 @@ class Policy:
 
     ``restart`` is never, if_required or always; ``settle_s`` is how long a requested restart may take to begin before
     it is asked for again; ``most_restarts`` is how many a host may have in the run. ``event`` says of a host that a
-    system event wants a restart through the API.
+    system event wants a restart through the API. ``mode`` is patch, or assess: then hosts only tell what there is to
+    do, and no step runs. ``health`` is what a host must show at the end.
     """
 
     run_id: str
@@ -60,6 +62,8 @@ class Policy:
     settle_s: int
     most_restarts: int
     event: bool = False
+    mode: str = "patch"
+    health: Health = field(default_factory=Health)
 
 
 def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:
@@ -87,7 +91,7 @@ def read_steps(values: Sequence[Mapping[str, Any]]) -> list[Step]:
 
 def _read_step(number: int, value: Mapping[str, Any]) -> Step:
     name = value["name"]
-    script = _unix_lines(value.get("script") or "")
+    script = unix_lines(value.get("script") or "")
     builtin = name if name in BUILTIN and not script else ""
     if not _STEP_NAME.fullmatch(name) or name.startswith("."):
         raise BadInput(
@@ -108,7 +112,7 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
         name=name,
         script=script,
         builtin=builtin,
-        unless=_unix_lines(value.get("unless") or ""),
+        unless=unix_lines(value.get("unless") or ""),
         restart=value["restart"],
         timeout_s=value["timeout_s"],
         attempts=value["attempts"],
@@ -134,7 +138,7 @@ def _read_updates(name: str, value: Mapping[str, Any]) -> Updates:
     return Updates(value.get("updates") or "all", chosen["include"], chosen["exclude"])
 
 
-def _unix_lines(text: str) -> str:
+def unix_lines(text: str) -> str:
     """A shell reads a carriage return as part of the word before it."""
     text = text.replace("\r\n", "\n")
     return text if not text or text.endswith("\n") else text + "\n"

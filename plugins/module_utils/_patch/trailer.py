@@ -33,7 +33,8 @@ class Trailer:
     ``state`` is done, restart, failed, pending, busy, late or refused. ``again`` means that the restart was asked for
     before in this boot, ``wait_s`` for how long a restart may still come or a step without a keeper may still work,
     ``blame`` the kind of a failure, ``replayed`` that another delivery's keeper said all this, ``whole`` that it comes
-    from a keeper, who has read all the records, and not from a runner that could not start one.
+    from a keeper, who has read all the records, and not from a runner that could not start one. ``expected`` is whether
+    a host that was only assessed would restart: now, likely, no or unknown.
     """
 
     run_id: str
@@ -51,10 +52,13 @@ class Trailer:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     evidence: str = "unknown"
     evidence_reason: str = ""
+    expected: str = ""
+    expected_reason: str = ""
     stale: str = ""
     restarts: tuple[Receipt, ...] = ()
     packages: tuple[dict[str, str], ...] = ()
     packages_count: int = 0
+    differences: tuple[str, ...] = ()
 
 
 def read_trailer(output: str, run_id: str) -> Trailer | None:
@@ -99,10 +103,13 @@ def _read_words(words: Mapping[str, str]) -> Trailer:
         steps=dict(_step(entry) for entry in _split(words.get("steps", ""), ",")),
         evidence=words.get("evidence", "unknown"),
         evidence_reason=unquote(words.get("evidence_reason", "")),
+        expected=words.get("expected", ""),
+        expected_reason=unquote(words.get("expected_reason", "")),
         stale=unquote(words.get("stale", "")),
         restarts=tuple(_receipt(entry) for entry in _split(words.get("restarts", ""), ";")),
         packages=tuple(_package(entry) for entry in _split(words.get("packages", ""), ";")),
         packages_count=int(words.get("packages_count") or 0),
+        differences=_differences(words),
     )
 
 
@@ -130,6 +137,13 @@ def _receipt(entry: str) -> Receipt:
 def _package(entry: str) -> dict[str, str]:
     name, old, new = (*entry.split("|"), *[""] * 3)[:3]
     return {"name": name, "from": old, "to": new}
+
+
+def _differences(words: Mapping[str, str]) -> tuple[str, ...]:
+    """What the host has lost; as many as fit, and how many more there are."""
+    told = [unquote(entry.replace("|", " ")) for entry in _split(words.get("differences", ""), ";")]
+    more = int(words.get("differences_count") or 0) - len(told)
+    return (*told, f"and {more} more") if more > 0 else tuple(told)
 
 
 def cksum(data: bytes) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._instances.failure import Failure
+from .blames import blame_of
 from .requests import Request
 from .trailer import Trailer
 
@@ -27,6 +28,8 @@ def verdict_of(
     open_request: Request | None = None,
     cycles: int = 0,
     invoke_ids: Sequence[str] = (),
+    started_at: str | None = None,
+    finished_at: str | None = None,
     log: str = "",
     output: str = "",
 ) -> dict[str, Any]:
@@ -50,6 +53,7 @@ def verdict_of(
         "ok": failure is None,
         "changed": changed,
         "failure": failure.kind if failure else None,
+        "blame": blame_of(failure, asked=cycles > 0),
         "error_code": (failure.code or None) if failure else None,
         "error_info": failure.info if failure else None,
         "steps": trailer.steps if trailer else {},
@@ -57,8 +61,13 @@ def verdict_of(
         "packages_count": trailer.packages_count if trailer else 0,
         "restarted": restarted,
         "receipts": receipts,
+        "differences": list(trailer.differences) if trailer else [],
         "restart_evidence": trailer.evidence if trailer else "unknown",
         "restart_stale": (trailer.stale or None) if trailer else None,
+        "restart_expected": (trailer.expected or None) if trailer else None,
+        "restart_expected_reason": (trailer.expected_reason or None) if trailer else None,
+        "started_at": started_at,
+        "finished_at": finished_at,
         "cycles": cycles,
         "invoke_ids": list(invoke_ids),
         "log": log or None,

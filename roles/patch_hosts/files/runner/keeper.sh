@@ -16,8 +16,12 @@ keep() {
   again=no
   wait_s=0
   : >"$run/summary"
+  rm -f "$run/differences"
   wait_for_other_runs
+  [ "$mode" = patch ] || end_with_assessment
+  end_left_health
   check_plan
+  remember_how_it_is
   settle_restart
   if [ -s "$run/restart_wanted" ]; then
     restart_for "$(cat "$run/restart_wanted")"
@@ -44,16 +48,17 @@ check_plan() {
 # Once the settle time is over, that run has been given up, or asks again by itself. The lock is gone with a keeper that
 # was killed, and the step that it leaves at work is not.
 wait_for_other_runs() {
-  exec 8>>"${run%/runs/*}/lock"
+  base=${delivery%/*}
+  exec 8>>"$base/lock"
   flock -n 8 || timeout "$(seconds_left)" flock 8 || end_with late "another run was at work on this host"
-  for requested in "${run%/*}"/*/restart_requested; do
+  for requested in "$base"/runs/*/restart_requested; do
     [ "$requested" != "$run/restart_requested" ] && [ -s "$requested" ] || continue
     read -r other_boot other_method other_uptime _rest <"$requested"
     [ "$other_boot" = "$boot" ] || continue
     other=${requested%/restart_requested}
     end_while_restart_may_come "$other_method" "$other_uptime" "run ${other##*/} asked for a restart"
   done
-  for started in "${run%/*}"/*/steps/*/started; do
+  for started in "$base"/runs/*/steps/*/started; do
     [ -s "$started" ] && [ "${started#"$run/"}" = "$started" ] || continue
     [ ! -s "${started%/*}/finished" ] && [ ! -s "${started%/*}/failed" ] || continue
     end_while_step_lives "$started"
@@ -141,14 +146,21 @@ end_late_attempt() {
 }
 
 guard_says_done() {
+  ask_guard || fail_step "has a guard that came to no end: it is unknown whether the step is done"
+  [ "$guard_code" = 0 ]
+}
+
+# Sets guard_code; false when the guard gave no answer.
+ask_guard() {
   log_line "step $name: its guard runs"
   setsid sh "$delivery/runner.sh" guard "$step" </dev/null 8>&- 9>&- &
   await $! "$GUARD_TIMEOUT_S"
+  guard_code=${status##* }
   case "$status" in
-  # Above 128 it was killed: that is no answer.
-  'exit status '*) [ "${status##* }" -gt 128 ] || return "${status##* }" ;;
+  # Above 128 it was killed.
+  'exit status '*) [ "$guard_code" -le 128 ] ;;
+  *) false ;;
   esac
-  fail_step "has a guard that came to no end: it is unknown whether the step is done"
 }
 
 # Make one attempt. Sets status, outcome and wants_restart.
@@ -212,7 +224,7 @@ fail_step() {
   end_with failed "step $name $1"
 }
 
-# After the last step: the run's own policy.
+# After the last step: the run's own policy, and the host's health.
 finish_run() {
   if [ "$run_restart" = always ] && [ ! -s "$run/restarts" ]; then
     ask_for_restart always
@@ -222,6 +234,7 @@ finish_run() {
   if [ "$event" = yes ] && ! grep -qs '^api ' "$run/restarts"; then
     restart_for system_event
   fi
+  prove_health
   end_with 'done' ''
 }
 
@@ -239,11 +252,13 @@ end_with() {
     made=0
     if [ -s "$run/steps/$name/finished" ]; then
       read -r state made _at _content <"$run/steps/$name/finished"
+    elif [ -s "$run/steps/$name/assessed" ]; then
+      read -r state <"$run/steps/$name/assessed"
     elif [ "$failed_step" = "$name" ]; then
       state=failed
       made=$attempt
     fi
-    [ "$state" != 'done' ] || changed=yes
+    [ "$mode:$state" != patch:done ] || changed=yes
     states=$states${states:+,}$name:$state:$made
   done
   trailer=$(
@@ -251,9 +266,15 @@ end_with() {
     printf ' again=%s wait=%s blame=%s reason=%s log=%s' "$again" "$wait_s" "$blame" "$(word "$2")" "$run/log"
     printf ' for=%s work=%s changed=%s steps=%s' "${delivery##*/}" "$work" "$changed" "$states"
     printf ' evidence=%s evidence_reason=%s' "${evidence:-unknown}" "$(word "${evidence_reason:-}")"
+    [ "$mode" = patch ] || printf ' expected=%s expected_reason=%s' "${expected:-unknown}" "$(word "$expected_reason")"
     printf ' stale=%s restarts=%s' "$(word "$stale")" "$(pack "$run/restarts" "$RESTARTS_BYTES")"
-    printf ' packages_count=%s packages=%s' "$(count "$run/packages")" "$(pack "$run/packages" "$PACKAGES_BYTES")"
+    printf ' differences_count=%s' "$(count "$run/differences")"
+    printf ' differences=%s' "$(pack "$run/differences" "$DIFFERENCES_BYTES")"
+    printf ' packages_count=%s packages=' "$(count "$run/packages")"
   )
+  room=$((TRAILER_BYTES - ${#trailer}))
+  [ "$room" -le "$PACKAGES_BYTES" ] || room=$PACKAGES_BYTES
+  trailer=$trailer$(pack "$run/packages" "$room")
   # Without room for the trailer the runner says so.
   record "$run/trailer" "$(printf '%s' "$trailer" | add_checksum)"
   rm -rf "$delivery"

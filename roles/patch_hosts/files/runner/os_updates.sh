@@ -3,11 +3,14 @@
 # The built-in step os_updates: what is alike with all package managers. What each one does is in os_updates_*.sh:
 #   look_NAME      reads the repositories; 0 nothing to do, 100 there may be something, anything else: it cannot be known
 #   upgrade_NAME   updates what the step asks for
+#   plan_NAME      changes nothing, and writes what upgrade_NAME would install, lines "name version", to RUN/packages.after
 # Names are shared between the parts; `make shell` checks them together.
 # shellcheck disable=SC2034,SC2154
 
-# Update packages, and record what has changed since the first attempt of the run, however the attempts ended.
+# Update packages, and record what has changed since the first attempt of the run, however the attempts ended; or record
+# what would change. $1 is upgrade or plan.
 os_updates() {
+  act=$1
   # Names with a * are for us to match, and not for the shell.
   set -f
   if ! find_manager; then
@@ -16,22 +19,14 @@ os_updates() {
   fi
   list_installed "$run/packages.after" || return 1
   [ -s "$run/packages.before" ] || cp "$run/packages.after" "$run/packages.before" || return 1
-  case "$manager" in
-  apt-get) look_apt ;;
-  zypper) look_zypper ;;
-  *) look_dnf ;;
-  esac
+  by_manager look
   case "$?" in
   0)
     echo "os_updates: nothing to do"
     ended=0
     ;;
   100)
-    case "$manager" in
-    apt-get) upgrade_apt ;;
-    zypper) upgrade_zypper ;;
-    *) upgrade_dnf ;;
-    esac
+    by_manager "$act"
     ended=$?
     ;;
   *)
@@ -39,7 +34,11 @@ os_updates() {
     return 1
     ;;
   esac
-  list_installed "$run/packages.after" || return 1
+  if [ "$act" = plan ]; then
+    sort -u -o "$run/packages.after" "$run/packages.after"
+  else
+    list_installed "$run/packages.after" || return 1
+  fi
   # A version that was not there before, of a package that was (a kernel may be there in several).
   awk "$NEWER"'
     NR == FNR { had[$1, $2] = 1; if (newer($2, old[$1])) old[$1] = $2; next }
@@ -48,6 +47,20 @@ os_updates() {
   sync_file "$run/packages"
   [ "$ended" = 0 ] || return 1
   [ -s "$run/packages" ] || return "$STEP_UNCHANGED"
+}
+
+by_manager() {
+  case "$1:$manager" in
+  look:apt-get) look_apt ;;
+  plan:apt-get) plan_apt ;;
+  upgrade:apt-get) upgrade_apt ;;
+  look:zypper) look_zypper ;;
+  plan:zypper) plan_zypper ;;
+  upgrade:zypper) upgrade_zypper ;;
+  look:*) look_dnf ;;
+  plan:*) plan_dnf ;;
+  upgrade:*) upgrade_dnf ;;
+  esac
 }
 
 # Sets manager to the distribution's own: a Debian may have dnf as well, with nothing in its database.

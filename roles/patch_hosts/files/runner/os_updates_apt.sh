@@ -7,7 +7,7 @@
 look_apt() {
   export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
   # What a power cut has left half done.
-  patiently dpkg --force-confdef --force-confold --configure -a || return 1
+  [ "$act" = plan ] || patiently dpkg --force-confdef --force-confold --configure -a || return 1
   patiently apt-get -q update || return 1
   # It ends with 0 all the same when it goes on with an old list, or with none.
   if printed | grep -q '^Err:\|^W: Failed to fetch\|^W: Some index files failed'; then return 1; fi
@@ -21,8 +21,15 @@ look_apt() {
   [ -z "$chosen" ] || return 100
 }
 
+plan_apt() {
+  simulate_apt || return 1
+  awk '$1 == "Inst" { sub(/:.*/, "", $2); if ($3 ~ /^\[/) $3 = $4; sub(/^\(/, "", $3); print $2, $3 }' "$run/apt.plan" \
+    >"$run/packages.after"
+}
+
+# What apt would do, unless that is more than the step allows.
 # shellcheck disable=SC2086
-upgrade_apt() {
+simulate_apt() {
   apt_get -s install --only-upgrade --no-remove $chosen >"$run/apt.plan" || return 1
   needed=$(awk '$1 == "Inst" && $3 ~ /^\[/ { print $2 }' "$run/apt.plan")
   for package in $needed; do
@@ -30,6 +37,11 @@ upgrade_apt() {
     echo "os_updates: the updates need that of $package, which is excluded"
     return 1
   done
+}
+
+# shellcheck disable=SC2086
+upgrade_apt() {
+  simulate_apt || return 1
   # A package that is named counts as wished for, and would never be removed as no longer needed.
   automatic=$(apt-mark showauto $chosen)
   patiently apt_get install --only-upgrade --no-remove $chosen

@@ -17,6 +17,19 @@ upgrade_dnf() {
   dnf_or_yum -y upgrade $chosen
 }
 
+# It shows its table, and ends as if something were wrong. What it would skip has a section as well.
+# shellcheck disable=SC2086
+plan_dnf() {
+  dnf_or_yum --assumeno upgrade $chosen
+  code=$?
+  [ "$code" = 0 ] || printed | grep -q 'Operation aborted\|Exiting on user command' || return 1
+  # Of a row that is too wide for it, yum puts the name on a line of its own.
+  printed | awk '
+    /^[A-Z]/ { wanted = /^(Install|Upgrad|Updat|Downgrad).*:$/ }
+    wanted && /^ / { row = row $0; if (split(row, words) >= 3) { print words[1], words[3]; row = "" } }' \
+    >"$run/packages.after"
+}
+
 dnf_or_yum() {
   [ "$updates" != security ] || set -- "$@" --security
   [ -z "$exclude" ] || set -- "$@" "--exclude=$(echo "$exclude" | tr ' ' ',')"

@@ -15,14 +15,36 @@ look_zypper() {
   return 100
 }
 
+# It updates itself before all others, and tells only of itself then.
+# shellcheck disable=SC2086
+plan_zypper() {
+  set_zypper_command --dry-run
+  patiently zypper --non-interactive --non-interactive-include-reboot-patches --xmlout $command
+  case "$?" in
+  0 | 102 | 103) ;;
+  *) return 1 ;;
+  esac
+  printed | awk '
+    function word(name) {
+      return match($0, " " name "=\"[^\"]*") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) : ""
+    }
+    /^<\/?to-/ { wanted = !/^<\// }
+    wanted && /^<solvable / && word("type") == "package" { print word("name"), word("edition") }' >"$run/packages.after"
+}
+
+# Options come before names.
+set_zypper_command() {
+  command="update $* --auto-agree-with-licenses $chosen"
+  [ "$updates" != security ] || command="patch $* --category security --auto-agree-with-licenses"
+}
+
 # shellcheck disable=SC2086
 upgrade_zypper() {
-  set -- update --auto-agree-with-licenses $chosen
-  [ "$updates" != security ] || set -- patch --category security --auto-agree-with-licenses
+  set_zypper_command
   # 102: a patch wants a restart, which it says once; the file is where `zypper needs-rebooting` looks. 103: it has
   # updated itself, and the rest comes with the next call.
   for _round in 1 2 3; do
-    patiently zypper --non-interactive --non-interactive-include-reboot-patches "$@"
+    patiently zypper --non-interactive --non-interactive-include-reboot-patches $command
     case "$?" in
     0) return 0 ;;
     102)

@@ -6,10 +6,13 @@
 
 # The request's keys become variables. The controller has checked the values.
 read_request() {
+  mode='patch'
   event=no
+  same=off
   while IFS='=' read -r key value; do
     case "$key" in
     run_id) run_id=$value ;;
+    mode) mode=$value ;;
     sent_at) sent_at=$value ;;
     not_after) not_after=$value ;;
     ends_at) ends_at=$value ;;
@@ -20,6 +23,10 @@ read_request() {
     event) event=$value ;;
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
+    same) same=$value ;;
+    health_timeout_s) health_timeout_s=$value ;;
+    health_pause_s) health_pause_s=$value ;;
+    health_attempt_timeout_s) health_attempt_timeout_s=$value ;;
     esac
   done <"$1/request"
 }

@@ -5,11 +5,14 @@
 #   runner.sh continue BASE DELIVERY    carry the run on, and tell how far it is (the one verb of the controller)
 #   runner.sh keep RUN DELIVERY         the keeper: does the work, in a session of its own
 #   runner.sh lead RUN STEP ATTEMPT     becomes one step, in a session of its own
+#   runner.sh look RUN STEP             looks at what a built-in step would do, in a session of its own
 #   runner.sh guard STEP                becomes the guard of a step
+#   runner.sh check RUN SCRIPT          becomes the health script, in a session of its own
 #   runner.sh watch RUN LEADER START SECONDS   ends a step that takes too long
 #
 # It is sent as one script, joined from this file (the runner: started by the agent, waits for the keeper), keeper.sh,
-# restart.sh, session.sh, os_updates.sh, os_updates_*.sh, records.sh and start.sh, without the lines that are comments.
+# assess.sh, restart.sh, health.sh, same.sh, session.sh, os_updates.sh, os_updates_*.sh, records.sh and start.sh, without
+# the lines that are comments.
 #
 # The host owns the state. BASE/runs/RUN_ID holds the records of a run; each is written whole and synced before
 # anything depends on it. The keeper holds a lock for as long as it works and outlives the agent's kill of the
@@ -31,12 +34,18 @@
 #   RUN/restarts             proven restarts, one a line: method before after requested_at proven_at reason
 #   RUN/stale_reason         what still asked for a restart right after the last proven one
 #   RUN/packages             packages updated, one a line: name from to; .before and .after: all that are installed
+#   RUN/health               boot, pid, start: a health script is at work, which writes it as it begins
+#   RUN/health.output        what its last attempt printed
+#   RUN/before.same          how the host was before the first step; after.same: when it was last looked at
+#   RUN/differences          what was lost in between, one a line
 #   RUN/apt.plan, RUN/zypp.* what os_updates has told apt, and tells zypper
 #   RUN/writable             written to see whether anything can be
 #   *.new                    a record that is not whole yet
 #
+# A run that only assesses (assess.sh) has its folder below BASE/assess, and leaves BASE/runs as it is.
+#
 # DELIVERY (BASE/delivery.*) is what the controller sent: request (key=value lines) and steps/NN/ with step (key=value
-# lines), script and unless. The keeper removes it when it has served.
+# lines), script and unless, and perhaps health. The keeper removes it when it has served.
 #
 # Exit codes: 0 see the trailer, 1 a step failed, 75 ask again later, 76 too late, 78 refused, 194 restart me.
 # Exit codes of steps never become exit codes of the runner. Functions whose names begin with end_with, leave or
@@ -56,13 +65,16 @@ CLOCK_SKEW_S=300
 TERM_GRACE_S=10
 GUARD_TIMEOUT_S=60
 EVIDENCE_TIMEOUT_S=60
+LOOK_TIMEOUT_S=10
 LOCK_PATIENCE_S=600
 LOCK_PAUSE_S=5
 KEEP_RUNS_DAYS=30
 SUMMARY_LOG_LINES=15
-# A trailer has at most 4 KB.
+# A trailer has at most 4 KB; packages get what the rest leaves of it.
+TRAILER_BYTES=4050
 WORD_BYTES=200
 RESTARTS_BYTES=700
+DIFFERENCES_BYTES=500
 PACKAGES_BYTES=1500
 
 main() {
@@ -73,7 +85,9 @@ main() {
   continue) continue_run "$@" ;;
   keep) keep "$@" ;;
   lead) lead "$@" ;;
+  look) look "$@" ;;
   guard) guard "$@" ;;
+  check) check "$@" ;;
   watch) watch_step "$@" ;;
   *) exit "$EXIT_REFUSED" ;;
   esac
@@ -84,6 +98,7 @@ continue_run() {
   delivery=$2
   read_request "$delivery"
   run=$base/runs/$run_id
+  [ "$mode" = patch ] || run=$base/assess/$run_id
   keeper_started=no
   start_the_clock
   in_time || leave late "$EXIT_LATE" "before the first step"
@@ -103,6 +118,7 @@ continue_run() {
   if flock -n 9; then
     # What an earlier keeper told is no answer to this delivery, even if this one comes to nothing.
     rm -f "$run/trailer"
+    [ "$mode" = patch ] || forget_assessment
     # The keeper inherits the lock; this shell lets go of it and takes it again when the keeper has ended.
     setsid sh "$delivery/runner.sh" keep "$run" "$delivery" </dev/null >>"$run/log" 2>&1 &
     keeper_started=yes
@@ -187,6 +203,6 @@ check_identity() {
 }
 
 remove_old_runs() {
-  find "$base/runs" -mindepth 1 -maxdepth 1 ! -path "$run" -mtime "+$KEEP_RUNS_DAYS" -exec rm -rf {} +
+  find "$base" -mindepth 2 -maxdepth 2 ! -path "$base/delivery.*" ! -path "$run" -mtime "+$KEEP_RUNS_DAYS" -exec rm -rf {} +
   find "$base" -mindepth 1 -maxdepth 1 -name 'delivery.*' -mtime +1 -exec rm -rf {} +
 }

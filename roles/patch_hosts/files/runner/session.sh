@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Steps and guards, each in a session of its own: becoming one, waiting for one, and ending one with all that is in it.
+# Steps, guards and health scripts, each in a session of its own: becoming one, waiting for one, and ending one with all that is in it.
 # Names are shared between the parts; `make shell` checks them together.
 # shellcheck disable=SC2034,SC2154
 
@@ -13,18 +13,41 @@ lead() {
   exec 8>&- 9>&-
   as_the_agent_would
   if [ "$builtin" = os_updates ]; then
-    os_updates
+    os_updates upgrade
     exit $?
   fi
-  # The interpreter of the first line is called by name, because /var may be mounted noexec.
-  interpreter=$(sed -n '1s/^#! *//p' "$step/script")
-  # shellcheck disable=SC2086
-  exec ${interpreter:-sh} "$step/script"
+  become "$step/script"
+}
+
+# What a built-in step would do.
+look() {
+  run=$1
+  step=$2
+  read_step
+  exec 8>&- 9>&-
+  as_the_agent_would
+  os_updates plan
+  exit $?
 }
 
 guard() {
   as_the_agent_would
   exec sh "$1/unless"
+}
+
+# The health script, which writes down that it is there, as a step does.
+check() {
+  record "$1/health" "$(boot_id) $$ $(start_time $$)" || exit 79
+  exec 8>&- 9>&-
+  as_the_agent_would
+  become "$2"
+}
+
+# The interpreter of the first line is called by name, because /var may be mounted noexec.
+become() {
+  interpreter=$(sed -n '1s/^#! *//p' "$1")
+  # shellcheck disable=SC2086
+  exec ${interpreter:-sh} "$1"
 }
 
 # Only our own records are private: files that a step makes are for others to read.
@@ -61,7 +84,7 @@ watch_step() {
   kill -s STOP "$2" 2>/dev/null
   [ "$(start_time "$2")" = "$3" ] || exit 0
   : >"$1/overdue.$2"
-  echo "--- $(utc_now) the step has had its $4 s and is ended"
+  echo "--- $(utc_now) its $4 s are over: it is ended"
   end_session "$2"
 }
 
