@@ -16,7 +16,7 @@ from random_runs.history import History, Restart, seconds
 from random_runs.invariants import Found, Violation
 
 from .plan import SETTLE_S, Plan
-from .run import STOPS, Outcome
+from .run import Outcome
 
 NOT_STARTED = "batches that must not start, or must"
 TWO_METHODS = "two methods in one boot"
@@ -58,8 +58,6 @@ def batches_start_as_they_may(outcome: Outcome) -> Told:
 def stop_of(outcome: Outcome, number: int, failed: tuple[str, ...], at: float) -> str | None:
     """The kind of the stop before a batch, reckoned from the plan."""
     plan = outcome.plan
-    if not STOPS:
-        return None
     if plan.after_batch is not None and number > plan.after_batch:
         return "after_batch"
     if plan.max_errors is not None:

@@ -30,8 +30,6 @@ from .cloud import REGION, VirtualCloud, WatchedEcs
 from .machine import DoubleMachine
 from .plan import SETTLE_S, Hit, Plan, Trouble
 
-# As long as the collection stops nothing, there is nothing to judge about it.
-STOPS = "\n  stop:" in ecs_patch_info.DOCUMENTATION
 MOST_STARTS = 6
 # For how long the hosts are watched after the last verdict.
 WATCH_S = 1500
@@ -72,7 +70,7 @@ class Outcome:
 
     @property
     def deadline(self) -> float | None:
-        return None if self.plan.deadline_s is None or not STOPS else self.start + self.plan.deadline_s
+        return None if self.plan.deadline_s is None else self.start + self.plan.deadline_s
 
 
 class Controller:
