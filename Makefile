@@ -39,7 +39,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
 	targets unit integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
-	test-random test-virtual test-sample test-matrix venv venv-dev clean
+	test-faults test-random test-virtual test-sample test-matrix venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,15 +115,19 @@ bench-simulator: venv ## Measure a simulator of 10,000 instances; ARGS="--instan
 test-kill: venv-dev ## Kill controller, keeper, agent and machine at every point of a run; KILL_SAMPLE=8 takes every 8th
 	@$(GATE) $@ pytest -v -n 2 --no-header tests/kill
 
+test-faults: venv-dev ## Run into every fault of the simulator, by both ways to restart and to fail; FAULT_SAMPLE=9 takes every 9th
+	@$(GATE) $@ pytest -v -n 2 --no-header tests/faults
+
 test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; all follows from a seed but the timing
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m random_runs --runs $(RUNS) --seed $(SEED)
 
 test-virtual: venv-dev ## Roll out RUNS=1000 times on a virtual clock, from SEED=1 on; all follows from a seed
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m virtual_runs --runs $(RUNS) --seed $(SEED)
 
-test-sample: venv-dev ## 1,000 rollouts on the virtual clock, and a sample of the kill matrix and of the random runs
+test-sample: venv-dev ## Rollouts on the virtual clock, and a sample of the kill matrix, of the fault matrix and of the random runs
 	@$(MAKE) --no-print-directory test-virtual
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
+	@$(MAKE) --no-print-directory test-faults FAULT_SAMPLE=9
 	@$(MAKE) --no-print-directory test-random RUNS=24
 
 bench-modules: venv-dev ## Measure what a script on 1, 100 and 1,000 instances costs, beside other ways: 8 min

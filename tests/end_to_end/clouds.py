@@ -21,6 +21,8 @@ BIN = Path(sys.executable).parent
 REGION = "cn-hangzhou"
 # Machines that boot on a loaded machine take their time.
 READY_S = 300
+# Only ends what would wait for ever.
+PLAYBOOK_S = 900
 KEPT = ("PATH", "LANG", "TMPDIR")
 UPDATES = [{"name": "kernel", "from": "1.0", "to": "2.0", "restart": True}]
 
@@ -68,7 +70,7 @@ class Controller:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=300,
+            timeout=PLAYBOOK_S,
             check=False,
         )
         return Outcome(done.returncode, done.stdout, [])

@@ -243,9 +243,14 @@ def ledger(cloud: Cloud, instance_id: str) -> list[str]:
     return found[0].read_text(encoding="utf-8").splitlines() if found else []
 
 
+def until_idle(cloud: Cloud) -> None:
+    """Wait until no runner and no keeper is at work on any host."""
+    until(lambda: not any(_works(command_of(pid)) for pid in descendants(cloud.process.pid)))
+
+
 def assert_quiet_since(cloud: Cloud, moment: str) -> None:
     """No machine event after the last verdict, although nobody is at work on a host any more."""
-    until(lambda: not any(_works(command_of(pid)) for pid in descendants(cloud.process.pid)))
+    until_idle(cloud)
     late = [
         line
         for line in cloud.audit(kind="machine")

@@ -24,7 +24,7 @@ from .plan import LEDGER, Plan
 
 _LOOK_S = 0.02
 # Nothing here takes long, so that a run takes seconds.
-_SETTINGS = {
+SETTINGS = {
     "agent_restart_s": 2.0,
     "report_retry_s": 0.3,
     "unreported_timeout_s": 2.0,
@@ -39,7 +39,7 @@ class Cloud:
     def __init__(self, plans: Sequence[Plan], *, odd: bool) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cloudops-random-", ignore_cleanup_errors=True)
         # What is unknown about the real service is one way in this cloud and the other way in the next.
-        settings = _SETTINGS | {"guest_restart_shows_in_status": odd, "agent_restart_redelivers": not odd}
+        settings = SETTINGS | {"guest_restart_shows_in_status": odd, "agent_restart_redelivers": not odd}
         instances = [instance for plan in plans for instance in plan.instances()]
         self._simulator = clouds.make_cloud(Path(self._folder.name), *instances, settings=settings)
         self.ids = self._simulator.ids()

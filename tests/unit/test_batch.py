@@ -20,6 +20,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import InvocationRow, PowerRow, TaskRow
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
+    START,
     FakeApi,
     FakeClock,
     Lines,
@@ -185,6 +186,17 @@ def test_a_host_that_never_comes_back_is_unknown_and_holds_nobody_up() -> None:
     assert verdicts["i-2"]["ok"]
     # i-2 went on long before i-1 was given up.
     assert world.api.called("run_command") == [["i-1", "i-2", "i-3"], ["i-2"]]
+
+
+@pytest.mark.parametrize("method", ["exit_code", "api"])
+def test_an_instance_that_is_released_in_its_restart_has_failed(method: str) -> None:
+    world = World(i_1=[WANTS_RESTART if method == "exit_code" else WANTS_API_RESTART], i_2=[DONE])
+    world.restart = lambda instance_id: bool(world.api.instances.pop(instance_id))  # type: ignore[method-assign]
+    verdict = world.patch(method)["i-1"]
+    assert (verdict["status"], verdict["failure"]) == ("failed", "instance")
+    assert "released" in verdict["error_info"]
+    assert [receipt["verdict"] for receipt in verdict["receipts"]] == ["unknown"]
+    assert world.clock.now < START + world.limits.restart_timeout_s
 
 
 def test_a_host_that_did_not_go_down_is_asked_again_after_the_settle_time() -> None:
@@ -354,9 +366,20 @@ def test_a_restart_that_was_sent_is_not_sent_again_in_the_same_boot() -> None:
     verdict = world.patch("api")["i-1"]
     assert world.api.called("reboot_instances") == [["i-1"]]
     assert verdict["status"] == "unknown"
+    assert verdict["failure"] == "instance"
     assert "old boot id" in verdict["error_info"]
     (receipt,) = verdict["receipts"]
     assert (receipt["verdict"], receipt["boot_id_after"]) == ("not_restarted", OLD)
+
+
+def test_of_a_restart_that_was_not_answered_and_did_not_come_the_answer_is_to_blame() -> None:
+    world = World(i_1=[WANTS_API_RESTART] + [WANTS_API_RESTART_AGAIN] * 10)
+    world.api.on_reboot = lambda instance_id: api_error("ServiceUnavailable", status=503)
+    verdict = world.patch("api")["i-1"]
+    assert world.api.called("reboot_instances") == [["i-1"]]
+    assert (verdict["status"], verdict["failure"]) == ("unknown", "lost")
+    assert verdict["error_code"] == "ServiceUnavailable"
+    assert "old boot id" in verdict["error_info"]
 
 
 def test_another_boot_may_be_restarted_too() -> None:

@@ -65,6 +65,8 @@ def failed(kind: str, code: str | None = None, status: str | None = "Error", **m
         (failed("timeout", status="Timeout"), None, True, Move.ASK_AGAIN),
         (failed("input", status="Invalid"), None, True, Move.FAILED),
         (failed("stopped", status="Terminated"), None, False, Move.FAILED),
+        (failed("instance", "InstanceReleased"), None, True, Move.FAILED),
+        (failed("instance", "InstanceReleased"), None, False, Move.FAILED),
         # Never submitted: unfit at the first look, or while it boots.
         (failed("instance", status=None), None, True, Move.FAILED),
         (failed("agent", status=None), None, False, Move.ASK_AGAIN),
@@ -95,10 +97,11 @@ def test_a_failed_step_is_named_with_its_log() -> None:
     assert decision.failure.kind == "script"
 
 
-def test_the_host_says_whose_fault_it_is() -> None:
-    decision = decide(result(exit_code=1), trailer("failed", blame="timeout"), first=True)
+@pytest.mark.parametrize(("state", "exit_code", "blame"), [("failed", 1, "timeout"), ("refused", 78, "instance")])
+def test_the_host_says_whose_fault_it_is(state: str, exit_code: int, blame: str) -> None:
+    decision = decide(result(exit_code=exit_code), trailer(state, blame=blame), first=True)
     assert decision.failure
-    assert decision.failure.kind == "timeout"
+    assert decision.failure.kind == blame
 
 
 def test_a_host_that_cannot_start_the_runner_is_to_blame() -> None:

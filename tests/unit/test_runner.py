@@ -255,6 +255,7 @@ def test_a_run_id_is_not_for_two_kinds_of_runs(host: HostUnderTest) -> None:
     assert host.continue_(step("one")).said == (0, "done")
     answer = host.continue_(restart="always")
     assert answer.said == (78, "refused")
+    assert answer.trailer.blame == "input"
     assert answer.trailer.reason.endswith("give the restart of its first start, or another run id")
 
 
@@ -416,6 +417,7 @@ def test_a_finished_step_with_another_script_is_told(host: HostUnderTest) -> Non
 def test_too_late_is_too_late(host: HostUnderTest) -> None:
     answer = host.continue_(step("one"), not_after=int(time.time()) - 1)
     assert answer.said == (76, "late")
+    assert answer.trailer.reason.endswith("s ago")
     assert host.traced == []
     assert not host.run.exists()
 
@@ -424,6 +426,7 @@ def test_a_clock_that_is_behind_is_refused(host: HostUnderTest) -> None:
     answer = host.continue_(step("one"), sent_at=int(time.time()) + 400, not_after=int(time.time()) + 900)
     assert answer.said == (78, "refused")
     assert "behind" in answer.trailer.reason
+    assert answer.trailer.blame == "instance"
     assert host.traced == []
 
 
@@ -662,6 +665,7 @@ def test_an_interrupted_step_that_has_changed_is_refused(host: HostUnderTest) ->
     answer = host.continue_(step("slow", "echo something else >> $TRACE", rerun="yes"))
     assert answer.said == (78, "refused")
     assert "changed" in answer.trailer.reason
+    assert answer.trailer.blame == "input"
     assert host.traced == ["started"]
 
 

@@ -9,7 +9,7 @@ from ecs_simulator.fleet_reader import Reader, did_you_mean
 from ecs_simulator.fleet_request_faults import RequestFault, request_fault
 
 # Whether `seconds` goes with a fault: how long it lasts, or how far it goes.
-_FAULTS = {
+INSTANCE_FAULTS = {
     "agent_killed": "may",
     "agent_offline": "may",
     "boot_slow": "must",
@@ -75,7 +75,7 @@ def requested_fault(reader: Reader, instances: Instances) -> AnyFault:
 
 
 def _fault(reader: Reader, instance_id: str) -> Fault:
-    name = reader.choice("fault", tuple(_FAULTS))
+    name = reader.choice("fault", tuple(INSTANCE_FAULTS))
     after = _after(reader)
     times = reader.take("times", int, 1)
     seconds = reader.take("seconds", float, None)
@@ -90,11 +90,11 @@ def _fault(reader: Reader, instance_id: str) -> Fault:
 
 def _check_seconds(reader: Reader, name: str, seconds: float | None) -> None:
     if seconds is None:
-        if _FAULTS[name] == "must":
+        if INSTANCE_FAULTS[name] == "must":
             reader.fail("seconds", f"is needed for {name} and missing")
         return
-    if _FAULTS[name] == "not":
-        *others, last = (fault for fault, rule in _FAULTS.items() if rule != "not")
+    if INSTANCE_FAULTS[name] == "not":
+        *others, last = (fault for fault, rule in INSTANCE_FAULTS.items() if rule != "not")
         reader.fail("seconds", f"goes with {', '.join(others)} and {last}, not with {name}")
     if name == "clock_skew":
         if not abs(seconds) <= _MAXIMUM_SKEW_S:

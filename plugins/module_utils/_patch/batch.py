@@ -43,6 +43,9 @@ _SILENCE = Failure(
 _STILL_THERE = Failure(
     "instance", "A restart was requested, and the host still has its old boot id. Look at it before you restart it."
 )
+_GONE = Failure(
+    "instance", "The instance is not there any more: it was released during the run. Take it out of your inventory."
+)
 _NOT_OUR_WORD = Failure("lost", "It asked an earlier controller of the run for a restart, which may still send it.")
 _TOO_OLD = Failure("lost", "It asked for a restart, and there was no time to send it while that was fresh.")
 
@@ -299,7 +302,7 @@ class Batch:
         send: dict[str, Host] = {}
         for host in due:
             if host.rebooted_boot == host.boot_id:
-                self._ask_later(host, _STILL_THERE)
+                self._ask_later(host, _still_there(host))
             elif fresh.passed:
                 self._ask_later(host, _TOO_OLD)
             else:
@@ -313,13 +316,13 @@ class Batch:
                 failure = Failure(answer.kind, f"It was not restarted. {answer.info}", answer.code)
                 host.conclude(self._policy.run_id, "failed", failure)
                 continue
-            host.rebooted_boot = host.boot_id
+            host.rebooted_boot, host.unanswered = host.boot_id, answer
             host.request = host.request and host.request.sent_at(sent_at)
             self._await_restart(host, seen[instance_id].heartbeat if instance_id in seen else None, answer)
 
     def _await_restart(self, host: Host, since: float | None, answer: Failure | None = None) -> None:
         if host.asks >= _MOST_ASKS:
-            host.conclude(self._policy.run_id, "unknown", _STILL_THERE)
+            host.conclude(self._policy.run_id, "unknown", _still_there(host))
             return
         host.asks += 1
         self._send_away(host, since, answer or _SILENCE)
@@ -338,6 +341,8 @@ class Batch:
             one = seen.get(host.instance_id)
             if one and place.worth_asking(one, now, self._policy.settle_s):
                 host.place = Ready(place.reason.info if place.pause_s else "")
+            elif one and one.instance is None and now - place.left >= self._policy.settle_s:
+                host.conclude(self._policy.run_id, "failed", _GONE)
             elif place.patience.passed:
                 host.conclude(self._policy.run_id, "unknown", place.reason)
             elif one and place.since is None:
@@ -369,6 +374,15 @@ def _alike(hosts: Iterable[Host]) -> list[list[Host]]:
     for host in hosts:
         groups[id(host.api), host.method, host.event].append(host)
     return list(groups.values())
+
+
+def _still_there(host: Host) -> Failure:
+    """Why nobody knows what has become of a restart. Where RebootInstances was not answered, that is why."""
+    if host.unanswered is None:
+        return _STILL_THERE
+    return replace(
+        _STILL_THERE, kind="lost", info=f"{host.unanswered.info} {_STILL_THERE.info}", code=host.unanswered.code
+    )
 
 
 def _without_words(result: Result, failure: Failure) -> Failure:

@@ -15,6 +15,8 @@ from .trailer import Trailer, without_trailer
 # Exit codes of a delivery that cannot start the runner: nothing was done, and asking again does not help. 78 is the
 # delivery's own, 126 and 127 are the shell's for an interpreter or a program that it cannot run.
 _CANNOT_START = (78, 126, 127)
+# There is nobody to ask any more.
+_GONE = ("InstanceReleased", "InstanceNotExists")
 
 
 class Move(Enum):
@@ -53,7 +55,7 @@ def decide(result: Mapping[str, Any], trailer: Trailer | None, *, first: bool) -
     # What another delivery was told holds for that delivery's time and request, not for ours.
     if not trailer.replayed:
         if trailer.state == "refused":
-            return Decision(Move.FAILED, Failure("input", _sentence("The host refused the run", trailer)))
+            return Decision(Move.FAILED, Failure(trailer.blame, _sentence("The host refused the run", trailer)))
         if trailer.state == "late":
             return Decision(Move.FAILED, Failure("timeout", _sentence("The host's time was over", trailer)))
         if trailer.state == "restart" and result["exit_code"] == 76:
@@ -73,6 +75,8 @@ def _without_trailer(result: Mapping[str, Any], *, first: bool) -> Decision:
         # whose answer was lost nobody knows that it did not run.
         settled = first and kind != "lost"
         return Decision(Move.FAILED if settled else Move.ASK_AGAIN, Failure(kind, info, code))
+    if code in _GONE:
+        return Decision(Move.FAILED, Failure(kind, info, code))
     cannot_start = kind == "script" and result["exit_code"] in _CANNOT_START
     if cannot_start or kind in ("input", "stopped"):
         # The script is ours: what is wrong with it is the host's.

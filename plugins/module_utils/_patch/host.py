@@ -121,9 +121,9 @@ Place: TypeAlias = "Ready | Asked | Due | Away | Settled"
 class Host:
     """One host of the batch.
 
-    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``request`` a restart that is not proven
-    yet. ``trailer`` is the last one that a keeper wrote; ``log`` any runner can tell. ``event`` says that a system
-    event wants a restart.
+    ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``unanswered`` why its answer is not
+    known, ``request`` a restart that is not proven yet. ``trailer`` is the last one that a keeper wrote; ``log`` any
+    runner can tell. ``event`` says that a system event wants a restart.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Host:
     trailer: Trailer | None = None
     log: str = ""
     rebooted_boot: str = ""
+    unanswered: Failure | None = None
     request: Request | None = None
 
     def afresh(self) -> Host:

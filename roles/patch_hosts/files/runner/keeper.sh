@@ -40,7 +40,9 @@ check_plan() {
   plan="always=no"
   [ "$run_restart" != always ] || plan="always=yes"
   [ -s "$run/plan" ] || keep_record "$run/plan" "$plan"
-  [ "$(cat "$run/plan")" = "$plan" ] || end_with refused \
+  [ "$(cat "$run/plan")" != "$plan" ] || return 0
+  blame=input
+  end_with refused \
     "the run id is one that restarts by another rule: give the restart of its first start, or another run id"
 }
 
@@ -124,6 +126,7 @@ look_at_started_step() {
     rm -f "$run/overdue.$pid"
     end_late_attempt
   elif [ "$started_content" != "$(content)" ]; then
+    blame=input
     end_with refused "step $name has changed since it began"
   elif [ "$rerun" != yes ] && [ ! -f "$step/unless" ]; then
     blame=lost

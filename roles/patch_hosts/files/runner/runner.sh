@@ -101,15 +101,15 @@ continue_run() {
   [ "$mode" = patch ] || run=$base/assess/$run_id
   keeper_started=no
   start_the_clock
-  in_time || leave late "$EXIT_LATE" "before the first step"
+  in_time || leave late "$EXIT_LATE" "before the first step, and by this host's clock it was asked $((now - sent_at)) s ago"
   case "$(boot_id)" in
   ????????-????-????-????-????????????) ;;
-  *) leave refused "$EXIT_REFUSED" "the boot id is unknown" ;;
+  *) leave refused "$EXIT_REFUSED" "the boot id is unknown" instance ;;
   esac
   for tool in awk cksum flock setsid timeout; do
-    command -v "$tool" >/dev/null 2>&1 || leave refused "$EXIT_REFUSED" "the host has no $tool"
+    command -v "$tool" >/dev/null 2>&1 || leave refused "$EXIT_REFUSED" "the host has no $tool" instance
   done
-  mkdir -p "$run/steps" || leave refused "$EXIT_REFUSED" "cannot write $run"
+  mkdir -p "$run/steps" || leave refused "$EXIT_REFUSED" "cannot write $run" instance
   check_identity
   remove_old_runs
   exec 9>>"$run/lock"
@@ -178,7 +178,7 @@ start_the_clock() {
   # With a clock that is behind, the host would believe that it has time left after the controller has given it up.
   behind_s=$((sent_at - now))
   [ "$behind_s" -gt 0 ] || behind_s=0
-  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the clock is $behind_s s behind"
+  [ "$behind_s" -le "$CLOCK_SKEW_S" ] || leave refused "$EXIT_REFUSED" "the clock is $behind_s s behind" instance
   ends_at=$(($(uptime_s) + not_after - behind_s - now))
   echo "ends_at=$ends_at" >>"$delivery/request"
 }
