@@ -2,7 +2,7 @@
 """A double of the step runner: what `runner.sh continue` does and says, in plain Python and in virtual time.
 
 It follows the functions of roles/patch_hosts/files/runner one by one, and keeps the same records. Left out are the
-built-in step os_updates, other runs on the same host, clones and full disks.
+built-in step os_updates, health, assessing, other runs on the same host, clones and full disks.
 """
 
 from __future__ import annotations
@@ -240,8 +240,7 @@ class Runner:
         try:
             await self._check_plan()
             await self._settle_restart()
-            if self.run.wanted:
-                await self._restart_for(self.run.wanted)
+            await self._restart_for_finished_step()
             for step in self.delivery.steps:
                 await self._work_on(step)
             await self._finish_run()
@@ -309,6 +308,7 @@ class Runner:
             await self._end("late", f"before step {step.name}")
         if step.guarded and await self._guard_says_done(step):
             await self._finish_step(step, records, "skipped")
+            await self._restart_for_finished_step()
             return
         while True:
             if not self._in_time():
@@ -320,8 +320,8 @@ class Runner:
             self.run.wanted = f"step:{step.name}"
             await self._record()
         await self._finish_step(step, records, "done")
-        if self.wants_restart:
-            await self._restart_for(f"step:{step.name}")
+        if self.run.wanted:
+            await self._restart_for_finished_step()
         elif step.restart == "if_required":
             await self._restart_on_evidence()
 
@@ -439,6 +439,12 @@ class Runner:
         await self._end("done", "")
 
     # --- restarts ----------------------------------------------------------------------------------------------
+
+    async def _restart_for_finished_step(self) -> None:
+        wanted = self.run.wanted
+        records = self.run.steps.get(wanted.removeprefix("step:"))
+        if records and records.finished:
+            await self._restart_for(wanted)
 
     async def _restart_on_evidence(self) -> None:
         if not self.found[0]:
