@@ -11,8 +11,8 @@ description:
   - Runs steps on all hosts of a batch at once, restarts those that need it, proves each restart by its boot id, goes
     on with the steps after it, and returns a verdict on each host.
   - It sends one command for the whole batch and each cycle (what happens between two restarts), however many hosts
-    there are. The hosts keep records of what they have done, so that a run that is started again with the same run id
-    goes on where it was.
+    there are; those with Windows get one of their own. The hosts keep records of what they have done, so that a run
+    that is started again with the same run id goes on where it was.
   - Meant to be used through the role P(cloudops.alibaba.patch_hosts#role). It runs once for a batch of hosts (with
     C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
@@ -75,11 +75,13 @@ options:
         description:
           - The name of the step, 1 to 40 of the characters A-Z, a-z, 0-9, C(.), C(_) and C(-).
           - A step without a script is built in. V(os_updates) updates packages with dnf, yum, apt or zypper,
-            whichever is the host's own.
+            whichever is the host's own, and on Windows what Windows Update has for the host.
         type: str
         required: true
       script:
-        description: The script. Without a C(#!) line it is run by C(sh).
+        description:
+          - The script. Without a C(#!) line it is run by C(sh). With O(steps[].platform=windows) it is run by Windows
+            PowerShell 5.1, and should end with C(exit) and its exit code.
         type: str
       src:
         description: A file with the script, on the controller. It is never templated.
@@ -87,10 +89,16 @@ options:
       unless:
         description: A script that ends with 0 when there is nothing to do. The step is then skipped.
         type: str
+      platform:
+        description:
+          - For which hosts the step is. If not set, for all. A step with a script or with O(steps[].unless) has to say
+            it as soon as there is a host with Windows in the batch.
+        type: str
+        choices: [linux, windows]
       restart:
         description:
           - Whether the host restarts after the step. With V(if_required), when the host's own evidence asks for it, or
-            when the script ends with 194.
+            when the script ends with 194, on Windows with 3010.
         type: str
         choices: [never, if_required, always]
         default: if_required
@@ -113,7 +121,8 @@ options:
       updates:
         description:
           - For V(os_updates), which updates are made. If not set, all of them. V(security) are those that a repository
-            declares as such, with apt those of a suite whose name ends with C(-security).
+            declares as such, with apt those of a suite whose name ends with C(-security), on Windows the category
+            Security Updates.
         type: str
         choices: [all, security]
       include:
@@ -121,6 +130,7 @@ options:
           - For V(os_updates), the packages that are updated, by name. A C(*) stands for any characters. If not set, all
             packages. Those that are not installed are left out.
           - Not with zypper and V(security), whose patches are whole.
+          - On Windows, the updates by their number, such as C(KB5031364), or by their title.
         type: list
         elements: str
       exclude:
@@ -209,6 +219,8 @@ options:
     type: path
 seealso:
   - module: cloudops.alibaba.ecs_patch_info
+notes:
+  - The step runner for Windows has not run on a real Windows yet.
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)
 """

@@ -175,6 +175,9 @@ instances:
     zone_id:
       description: The instance's zone, or null.
       type: str
+    platform:
+      description: V(linux) or V(windows). Null when there is no such instance.
+      type: str
     status:
       description: The instance's status, or null.
       type: str

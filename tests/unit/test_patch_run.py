@@ -226,6 +226,52 @@ def test_bad_input_is_refused_before_the_first_request(options: dict[str, Any], 
     assert world.called() == before
 
 
+def test_hosts_with_windows_get_a_command_of_their_own() -> None:
+    world = World()
+    world.instances[1]["region_id"] = None
+    api = world.apis["r-1"]
+    api.instances["i-2"], api.agents["i-2"] = instance("i-2", os_type="windows"), agent("i-2", version="2.1.3.317")
+    steps = [SCRIPT | {"platform": "windows", "script": "exit 0"}, SCRIPT | {"name": "y", "platform": "linux"}]
+    result = world.patch(steps=steps)
+    assert api.called("run_command") == [["i-1"], ["i-2"]]
+    assert [sent["type"] for sent in api.sent] == ["RunShellScript", "RunPowerShellScript"]
+    assert ["runner.ps1" in sent["content"] for sent in api.sent] == [False, True]
+    assert len({sent["running"].tags["cloudops-work"] for sent in api.sent}) == 2
+    assert {row["status"] for row in result["instances"].values()} == {"patched"}
+
+
+@pytest.mark.parametrize("step", [SCRIPT, SCRIPT | {"name": "os_updates", "script": None, "unless": "true"}])
+def test_a_script_for_sh_comes_to_no_host_with_windows(step: dict[str, Any]) -> None:
+    world = World()
+    world.apis["r-2"].instances["i-2"] = instance("i-2", os_type="windows")
+    world.apis["r-2"].agents["i-2"] = agent("i-2", version="2.1.3.317")
+    report = world.preflight()
+    with pytest.raises(BadInput, match=rf"The step '{step['name']}' has .*, and web-02 runs Windows: set"):
+        world.patch(preflight=report, steps=[step])
+    assert "run_command" not in world.called()
+    assert world.patch(preflight=report, steps=[step | {"platform": "linux"}])["instances"]["i-2"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "assess"}, "cannot be assessed yet, and web-02 is one"),
+        (
+            {"health": HEALTH | {"script": "true"}},
+            "cannot be asked for their health yet, and web-02",
+        ),
+    ],
+)
+def test_what_is_not_there_for_windows_is_refused(options: dict[str, Any], words: str) -> None:
+    world = World()
+    world.apis["r-2"].instances["i-2"] = instance("i-2", os_type="windows")
+    world.apis["r-2"].agents["i-2"] = agent("i-2", version="2.1.3.317")
+    report = world.preflight()
+    with pytest.raises(BadInput, match=words):
+        world.patch(preflight=report, **options)
+    assert "run_command" not in world.called()
+
+
 def test_instances_need_a_region_and_names_of_their_own() -> None:
     world = World()
     with pytest.raises(BadInput, match="The region of web-01 is not known"):

@@ -27,7 +27,9 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.steps impo
     Policy,
     Updates,
     check_run_id,
+    needs_platform,
     read_steps,
+    steps_for,
     work_of,
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
@@ -132,24 +134,47 @@ def test_auto_is_the_api_for_old_agents(version: str, method: str) -> None:
     assert settle_method("auto", None) == "api"
 
 
+@pytest.mark.parametrize(("version", "method"), [("2.1.3.317", "exit_code"), ("2.1.3.316", "api"), ("", "api")])
+def test_agents_for_windows_have_numbers_of_their_own(version: str, method: str) -> None:
+    assert settle_method("auto", agent("i", version=version), "windows") == method
+    assert settle_method("auto", agent("i", version="2.1.3.317")) == "api"
+
+
+def test_steps_are_for_the_hosts_that_they_say() -> None:
+    steps = read_steps([step(name="a", script="a", platform="windows"), step(name="b", script="b", platform="linux")])
+    both = read_steps([step(name="os_updates"), step(name="c", script="c"), step(name="os_updates2", script="x")])
+    assert [one.name for one in steps_for("windows", [*steps, *both])] == ["a", "os_updates", "c", "os_updates2"]
+    assert [one.name for one in steps_for("linux", [*steps, *both])] == ["b", "os_updates", "c", "os_updates2"]
+    assert [needs_platform(one) for one in (*steps, *both)] == [False, False, False, True, True]
+    (guarded,) = read_steps([step(name="os_updates", unless="true")])
+    assert needs_platform(guarded)
+
+
 def test_versions_are_numbers() -> None:
     assert agent_version("2.2.3.1065") > agent_version("2.2.3.317")
     assert agent_version("unknown") == ()
 
 
 def test_the_preflight_says_who_is_unfit_and_why() -> None:
-    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3", "i-4")
+    api = FakeApi.of(FakeClock(), "i-1", "i-2", "i-3", "i-4", "i-6", "i-7")
     api.instances["i-2"] = instance("i-2", status="Stopped")
+    for instance_id, build in (("i-6", "2.1.3.317"), ("i-7", "2.1.3.316")):
+        api.instances[instance_id] = instance(instance_id, os_type="windows")
+        api.agents[instance_id] = agent(instance_id, version=build)
     api.agents["i-3"] = agent("i-3", version="2.2.3.250")
     api.agents["i-4"] = agent("i-4", online=False)
-    report = examine(api, ["i-1", "i-2", "i-3", "i-4", "i-5"], "exit_code", now=START)
+    report = examine(api, ["i-1", "i-2", "i-3", "i-4", "i-5", "i-6", "i-7"], "exit_code", now=START)
     assert {key: (row["ok"], row["failure"]) for key, row in report.items()} == {
         "i-1": (True, None),
         "i-2": (False, "instance"),
         "i-3": (False, "agent"),
         "i-4": (False, "agent"),
         "i-5": (False, "instance"),
+        "i-6": (True, None),
+        "i-7": (False, "agent"),
     }
+    assert [row["platform"] for row in report.values()] == ["linux"] * 4 + [None, "windows", "windows"]
+    assert "2.1.3.316 cannot restart by exit code, 2.1.3.317 and later can" in report["i-7"]["error_info"]
     assert "2.2.3.250 cannot restart by exit code, 2.2.3.317 and later can" in report["i-3"]["error_info"]
     old = examine(api, ["i-3"], "auto", now=START)["i-3"]
     assert (old["ok"], old["restart_method"]) == (True, "api")

@@ -22,10 +22,10 @@ from .._sdk.limits import DELIVERY_S
 from .._sdk.shapes import TaskRow, format_time, parse_time
 from .._waiting import Clock, Deadline, wait_until
 from .decisions import Move, decide
-from .delivery import Courier
+from .delivery import SCRIPT_TYPES, Courier
 from .earlier import adopt, tags_of
 from .host import Asked, Away, Due, Host, PatchApi, Place, Ready, Settled, no_answer_of
-from .steps import Policy, Step
+from .steps import Policy, Step, steps_for
 
 # How often in a row a host may answer that it does not know, before nobody does.
 _MOST_ASKS = 5
@@ -140,7 +140,7 @@ class Batch:
     # --- asking ------------------------------------------------------------------------------------------------
 
     def _ask(self, hosts: Iterable[Host]) -> None:
-        """One command for all of them (one for each region, method, and whether a system event wants a restart)."""
+        """One command for all of them (one for each region, platform, method, and whether an event wants a restart)."""
         for group in _alike(hosts):
             self._ask_group({host.instance_id: host for host in group})
 
@@ -177,13 +177,15 @@ class Batch:
     def _command(self, host: Host) -> Command:
         script = self._courier.script(
             self._policy_of(host),
-            self._steps,
+            steps_for(host.platform, self._steps),
             method=host.method,
             sent_at=int(self._clock.time()),
             not_after=self._not_after,
+            platform=host.platform,
         )
         return Command(
             content=script,
+            type=SCRIPT_TYPES[host.platform],
             timeout_s=int(self._deadline.left_s) + _RUNNER_ENDS_S,
             name=f"cloudops-{self._policy.mode}",
             description=f"run {self._policy.run_id}",
@@ -191,7 +193,7 @@ class Batch:
         )
 
     def _tags(self, host: Host) -> dict[str, str]:
-        return tags_of(self._policy_of(host), self._steps, host.method)
+        return tags_of(self._policy_of(host), steps_for(host.platform, self._steps), host.method)
 
     def _policy_of(self, host: Host) -> Policy:
         return replace(self._policy, event=host.event)
@@ -370,9 +372,9 @@ class Batch:
 
 def _alike(hosts: Iterable[Host]) -> list[list[Host]]:
     """Those that one command can serve."""
-    groups: dict[tuple[int, str, bool], list[Host]] = defaultdict(list)
+    groups: dict[tuple[int, str, str, bool], list[Host]] = defaultdict(list)
     for host in hosts:
-        groups[id(host.api), host.method, host.event].append(host)
+        groups[id(host.api), host.platform, host.method, host.event].append(host)
     return list(groups.values())
 
 

@@ -9,15 +9,19 @@ import gzip
 import io
 import re
 import tarfile
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .._sdk.errors import BadInput
 from .steps import Policy, Step, work_of
 
 _PLACEHOLDER = "@PAYLOAD@"
+# What the agent is told that a delivery is.
+SCRIPT_TYPES = {"linux": "RunShellScript", "windows": "RunPowerShellScript"}
 # The step runner's files, in the order in which they are joined into one script.
-_RUNNER = (
+SH_PARTS = (
     "runner",
     "keeper",
     "assess",
@@ -32,7 +36,13 @@ _RUNNER = (
     "records",
     "start",
 )
-_COMMENT = re.compile(r"^ *#.*\n|^\n", re.MULTILINE)
+PS1_PARTS = ("runner", "keeper", "restart", "session", "os_updates", "records", "native", "start")
+_COMMENT = re.compile(r"^ *(?:#|//).*\n|^\n", re.MULTILINE)
+_INDENTATION = re.compile(r"^ +", re.MULTILINE)
+# Functions and constants of the runner for Windows.
+_LONG_NAME = re.compile(r"^(?:function (?=\S+ )|(?=\$[A-Z_]+ = ))(\S{5,})", re.MULTILINE)
+# Windows PowerShell takes a script without this mark for one in the system's code page.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_runner(folder: Path) -> str:
@@ -40,8 +50,45 @@ def read_runner(folder: Path) -> str:
 
     Comments stay at home: they are a third of a delivery, and its room is limited.
     """
-    parts = [(folder / "runner" / f"{part}.sh").read_text(encoding="utf-8") for part in _RUNNER]
-    return "#!/bin/sh\n" + _COMMENT.sub("", "".join(parts))
+    return "#!/bin/sh\n" + _join(folder, "sh", SH_PARTS)
+
+
+def read_windows_runner(folder: Path, *, updates: bool = True) -> str:
+    """The same for Windows, with or without ``os_updates``.
+
+    PowerShell is wordy, so the indentation stays at home too, and functions and constants travel under short names.
+    """
+    parts = [part for part in PS1_PARTS if updates or part != "os_updates"]
+    return _with_short_names(_INDENTATION.sub("", _join(folder, "ps1", parts)))
+
+
+def _with_short_names(text: str) -> str:
+    names = _LONG_NAME.findall(text)
+    short = {name: f"{'$C' if name.startswith('$') else 'f'}{number}" for number, name in enumerate(names)}
+    constants = "|".join(re.escape(name) for name in names if name.startswith("$"))
+    functions = "|".join(name for name in names if not name.startswith("$"))
+    anyone = re.compile(rf"(?:{constants})\b|(?<![\w-])(?:{functions})(?![\w-])")
+    return anyone.sub(lambda match: short[match[0]], text)
+
+
+def _join(folder: Path, suffix: str, parts: Sequence[str]) -> str:
+    texts = [(folder / "runner" / f"{part}.{suffix}").read_text(encoding="utf-8") for part in parts]
+    return _COMMENT.sub("", "".join(texts))
+
+
+@dataclass(frozen=True)
+class _Platform:
+    """What differs in deliveries: the script that unpacks one, the runner, and how files are named and packed.
+
+    ``small_runner`` is what steps that are all scripts can do with.
+    """
+
+    deliver: str
+    runner: str
+    small_runner: str
+    suffix: str
+    mark: bytes
+    pack: Callable[[dict[str, bytes]], str]
 
 
 class Courier:
@@ -50,12 +97,31 @@ class Courier:
     def __init__(self, runner_dir: str | Path) -> None:
         folder = Path(runner_dir)
         try:
-            self._deliver = (folder / "deliver.sh").read_text(encoding="utf-8")
-            self._runner = read_runner(folder)
+            runner = read_runner(folder)
+            self._platforms = {
+                "linux": _Platform(_read(folder / "deliver.sh"), runner, runner, "", b"", _tar),
+                "windows": _Platform(
+                    _INDENTATION.sub("", _COMMENT.sub("", _read(folder / "deliver.ps1"))),
+                    read_windows_runner(folder),
+                    read_windows_runner(folder, updates=False),
+                    ".ps1",
+                    _BYTE_ORDER_MARK,
+                    _zip,
+                ),
+            }
         except OSError as error:
             raise BadInput(f"runner_dir: cannot read the step runner in {folder}: {error.strerror}.") from error
 
-    def script(self, policy: Policy, steps: Sequence[Step], *, method: str, sent_at: int, not_after: int) -> str:
+    def script(
+        self,
+        policy: Policy,
+        steps: Sequence[Step],
+        *,
+        method: str,
+        sent_at: int,
+        not_after: int,
+        platform: str = "linux",
+    ) -> str:
         """The command's text. ``method`` is exit_code or api; the times are seconds since the epoch."""
         request: dict[str, str | int] = {
             "run_id": policy.run_id,
@@ -70,19 +136,24 @@ class Courier:
             "not_after": not_after,
             "steps": len(steps),
         }
-        files = {"runner.sh": self._runner.encode()}
+        how = self._platforms[platform]
+        runner = how.runner if any(step.builtin for step in steps) else how.small_runner
+        files = {f"runner{how.suffix or '.sh'}": runner.encode()}
         if policy.health.wanted:
             request |= policy.health.settings
             if policy.health.script:
                 files["health"] = policy.health.script.encode()
         files["request"] = _lines(request)
         for number, step in enumerate(steps, start=1):
-            files |= _step_files(f"steps/{number:02d}", step)
-        text = base64.encodebytes(_tar(files)).decode().strip()
-        return self._deliver.replace(_PLACEHOLDER, text)
+            files |= _step_files(f"steps/{number:02d}", step, how)
+        return how.deliver.replace(_PLACEHOLDER, how.pack(files))
 
 
-def _step_files(folder: str, step: Step) -> dict[str, bytes]:
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _step_files(folder: str, step: Step, how: _Platform) -> dict[str, bytes]:
     settings: dict[str, str | int] = {
         "name": step.name,
         "builtin": step.builtin,
@@ -99,9 +170,9 @@ def _step_files(folder: str, step: Step) -> dict[str, bytes]:
         }
     files = {f"{folder}/step": _lines(settings)}
     if step.script:
-        files[f"{folder}/script"] = step.script.encode()
+        files[f"{folder}/script{how.suffix}"] = how.mark + step.script.encode()
     if step.unless:
-        files[f"{folder}/unless"] = step.unless.encode()
+        files[f"{folder}/unless{how.suffix}"] = how.mark + step.unless.encode()
     return files
 
 
@@ -109,8 +180,8 @@ def _lines(values: dict[str, str | int]) -> bytes:
     return "".join(f"{key}={value}\n" for key, value in values.items()).encode()
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
-    """A gzipped tar, the same bytes for the same files."""
+def _tar(files: dict[str, bytes]) -> str:
+    """A gzipped tar in Base64, the same for the same files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files.items():
@@ -118,4 +189,16 @@ def _tar(files: dict[str, bytes]) -> bytes:
             entry.size = len(content)
             entry.mode = 0o600
             archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue(), compresslevel=9, mtime=0)
+    return base64.encodebytes(gzip.compress(buffer.getvalue(), compresslevel=9, mtime=0)).decode().strip()
+
+
+def _zip(files: dict[str, bytes], comment: bytes = b"") -> str:
+    """A zip file in Base85, the same for the same files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.comment = comment
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
+    missing = -buffer.tell() % 4
+    # Base85 takes four bytes at a time, and a zip file may end with a comment and nothing else.
+    return _zip(files, b" " * missing) if missing else base64.b85encode(buffer.getvalue()).decode()

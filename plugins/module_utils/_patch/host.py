@@ -123,13 +123,14 @@ class Host:
 
     ``rebooted_boot`` is the boot id in which RebootInstances was sent for it, ``unanswered`` why its answer is not
     known, ``request`` a restart that is not proven yet. ``trailer`` is the last one that a keeper wrote; ``log`` any
-    runner can tell. ``event`` says that a system event wants a restart.
+    runner can tell. ``platform`` is linux or windows, ``event`` says that a system event wants a restart.
     """
 
     name: str
     instance_id: str
     api: PatchApi
     method: str
+    platform: str = "linux"
     event: bool = False
     place: Place = field(default_factory=Ready)
     cycles: int = 0
@@ -146,7 +147,7 @@ class Host:
 
     def afresh(self) -> Host:
         """The same host, before anything was asked of it."""
-        return Host(self.name, self.instance_id, self.api, self.method, self.event)
+        return Host(self.name, self.instance_id, self.api, self.method, self.platform, self.event)
 
     @property
     def boot_id(self) -> str:

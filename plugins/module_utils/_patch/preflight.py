@@ -16,14 +16,16 @@ from .._cloud_assistant.submit import CommandApi
 from .._instances.agent_version import agent_version
 from .._instances.describe import Seen, look
 from .._instances.failure import Failure, failure_of
+from .._restart.reboot import platform_of
 from .._sdk.errors import BadInput, CloudError
 from .._sdk.shapes import AgentRow, InstanceRow
 from .._waiting import Clock
 from .earlier import asked_before
 
-# The agent acts on exit code 194 from this version on. Windows builds are numbered 2.1.x and are a family of
-# their own.
+# The agent acts on exit code 194, 3010 on Windows, from this version on.
 EXIT_CODE_AGENT = (2, 2, 3, 317)
+# Windows builds are numbered 2.1.x and are a family of their own.
+_EXIT_CODE_AGENTS = {"linux": EXIT_CODE_AGENT, "windows": (2, 1, 3, 317)}
 _BETWEEN_BOOTS = ("Stopping", "Starting", "Running")
 # An agent that said hello so lately is rather away for a restart than missing: role and modules give a restart 15 min.
 _RECENT_S = 900
@@ -72,17 +74,17 @@ def check_unique(instance_ids: Mapping[str, str]) -> None:
         raise BadInput(f"Nothing was done. {' '.join(problems)}")
 
 
-def settle_method(wanted: str, agent: AgentRow | None) -> str:
+def settle_method(wanted: str, agent: AgentRow | None, platform: str = "linux") -> str:
     """``auto`` becomes exit_code, or api where the agent is too old for exit codes (or does not tell its version)."""
     if wanted != "auto":
         return wanted
-    return "exit_code" if agent and agent_version(agent.version) >= EXIT_CODE_AGENT else "api"
+    return "exit_code" if agent and agent_version(agent.version) >= _EXIT_CODE_AGENTS[platform] else "api"
 
 
 def examine(
     api: CommandApi, instance_ids: Sequence[str], method: str, run_id: str | None = None, *, now: float
 ) -> dict[str, dict[str, Any]]:
-    """Each instance: name, fit or not and why, agent version, and how it would be restarted.
+    """Each instance: name, platform, fit or not and why, agent version, and how it would be restarted.
 
     Of a run that had its id before, some instances may be restarting for its sake: they are waited for. ``now`` is in
     seconds since the epoch.
@@ -90,7 +92,7 @@ def examine(
     resumed = asked_before(api, run_id) if run_id else set()
     report = {}
     for instance_id, seen in look(api, instance_ids).items():
-        settled = settle_method(method, seen.agent)
+        settled = settle_method(method, seen.agent, platform_of(seen.instance))
         returning = instance_id in resumed and _is_away(seen)
         failure = None if returning else _unfit(seen, settled, api.region_id, now)
         found = {"resumed": instance_id in resumed, "returning": returning}
@@ -104,7 +106,7 @@ def _is_away(seen: Seen) -> bool:
 
 
 def _unfit(seen: Seen, method: str, region_id: str, now: float) -> Failure | None:
-    failure = unfitness(seen, "linux", region_id)
+    failure = unfitness(seen, platform_of(seen.instance), region_id)
     if failure and seen.instance and _may_restart(seen.instance, seen, now):
         info = (
             f"It may be restarting, for another run perhaps: it is {seen.instance.status}, and its Cloud Assistant "
@@ -130,9 +132,10 @@ def not_examined(region_id: str, instance_ids: Sequence[str], error: CloudError)
 
 def _too_old(seen: Seen, method: str) -> Failure | None:
     version = seen.agent.version if seen.agent else ""
-    if method != "exit_code" or agent_version(version) >= EXIT_CODE_AGENT:
+    enough = _EXIT_CODE_AGENTS[platform_of(seen.instance)]
+    if method != "exit_code" or agent_version(version) >= enough:
         return None
-    least = ".".join(map(str, EXIT_CODE_AGENT))
+    least = ".".join(map(str, enough))
     return Failure(
         "agent",
         f"Its agent {version or '(version unknown)'} cannot restart by exit code, {least} and later can. "
@@ -145,6 +148,7 @@ def _entry(region_id: str, method: str | None, seen: Seen, failure: Failure | No
         "region_id": region_id,
         "instance_name": seen.instance.name if seen.instance else None,
         "zone_id": seen.instance.zone_id if seen.instance else None,
+        "platform": platform_of(seen.instance) if seen.instance else None,
         "status": seen.instance.status if seen.instance else None,
         "agent_version": (seen.agent.version or None) if seen.agent else None,
         "restart_method": method,

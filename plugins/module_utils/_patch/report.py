@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._instances.events import PENDING
+from .._restart.receipts import BOOT_TIME
 
 _NOT_REACHED = {"status": "not_reached", "ok": True, "changed": False}
 _PACKAGES_WIDTH = 44
@@ -85,9 +86,16 @@ def _restart(result: Mapping[str, Any]) -> str:
         return others if receipts else "none"
     last = proven[-1]
     times = f", {len(proven)} times" if len(proven) > 1 else ""
-    before, after = str(last["boot_id_before"])[:8], str(last["boot_id_after"])[:8]
+    boots = _boots(str(last["boot_id_before"]), str(last["boot_id_after"]))
     more = f"; another {others}" if len(receipts) > len(proven) else ""
-    return f"{_METHODS.get(last['method'], last['method'])}{times}, boot id {before} -> {after}{more}"
+    return f"{_METHODS.get(last['method'], last['method'])}{times}, {boots}{more}"
+
+
+def _boots(before: str, after: str) -> str:
+    """What of two boots people can tell apart at a glance: the time to the second, or the beginning of an id."""
+    if BOOT_TIME.fullmatch(after):
+        return f"boot time {before[:19]}Z -> {after[:19]}Z"
+    return f"boot id {before[:8]} -> {after[:8]}"
 
 
 def _outcome(result: Mapping[str, Any]) -> str:

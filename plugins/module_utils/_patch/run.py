@@ -21,7 +21,7 @@ from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, check_run_id, read_steps, unix_lines
+from .steps import Policy, Step, check_run_id, needs_platform, read_steps, unix_lines
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
 
@@ -35,6 +35,7 @@ STEP_SPEC: dict[str, dict[str, Any]] = {
     "script": {"type": "str"},
     "src": {"type": "path"},
     "unless": {"type": "str"},
+    "platform": {"type": "str", "choices": ["linux", "windows"]},
     "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
     "timeout_s": {"type": "int", "default": 3600},
     "attempts": {"type": "int", "default": 1},
@@ -146,11 +147,14 @@ def patch(
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
+    policy = Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health))
+    checked_steps = read_steps([_with_script(step) for step in steps])
+    _check_windows(fit, policy, checked_steps)
     make_batch = partial(
         Batch,
         courier=Courier(runner_dir),
-        policy=Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health)),
-        steps=read_steps([_with_script(step) for step in steps]),
+        policy=policy,
+        steps=checked_steps,
         limits=limits,
         clock=clock,
         progress=progress,
@@ -232,6 +236,7 @@ def _hosts(
                     key,
                     api,
                     report["restart_method"],
+                    report["platform"],
                     event=restart != "never" and report["restart_method"] == "api" and wants_restart(report["events"]),
                 )
                 for key, report in reports.items()
@@ -305,6 +310,26 @@ def _script_of(value: Mapping[str, Any], what: str) -> str | None:
     if value["src"] and value["script"]:
         raise BadInput(f"{what} has both script and src; give one of them.")
     return read_source(value["src"], what) if value["src"] else value["script"]
+
+
+def _check_windows(hosts: Sequence[Host], policy: Policy, steps: Sequence[Step]) -> None:
+    """What is not there for Windows is refused, and no script for sh comes there because nobody has thought of it."""
+    windows = [host.name for host in hosts if host.platform == "windows"]
+    if not windows:
+        return
+    if policy.mode == "assess" or policy.health.wanted:
+        what = "assessed" if policy.mode == "assess" else "asked for their health"
+        raise BadInput(
+            f"Hosts with Windows cannot be {what} yet, and {windows[0]} is one: have a play of their own for them. "
+            "Nothing was done."
+        )
+    unclear = [step for step in steps if needs_platform(step)]
+    if unclear:
+        what = "a script" if unclear[0].script else "unless"
+        raise BadInput(
+            f"The step {unclear[0].name!r} has {what}, and {windows[0]} runs Windows: set platform of the step to "
+            "windows if that is PowerShell, or to linux if the step is not for hosts with Windows. Nothing was done."
+        )
 
 
 def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:

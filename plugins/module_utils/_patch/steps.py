@@ -34,7 +34,10 @@ class Updates:
 
 @dataclass(frozen=True)
 class Step:
-    """One idempotent piece of patch work: a script, or something the runner has built in."""
+    """One idempotent piece of patch work: a script, or something the runner has built in.
+
+    ``platform`` is linux or windows, or empty: then it is for all hosts, and a script of it is for sh.
+    """
 
     name: str
     script: str = ""
@@ -45,6 +48,7 @@ class Step:
     attempts: int = 1
     rerun: bool = False
     updates: Updates | None = None
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,16 @@ class Policy:
 def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:
     """A name for exactly what a host is asked for: an answer to anything else is not one."""
     return hashlib.sha256(repr((policy, tuple(steps), method)).encode()).hexdigest()[:16]
+
+
+def steps_for(platform: str, steps: Sequence[Step]) -> list[Step]:
+    """The steps that a host of a platform gets."""
+    return [step for step in steps if step.platform in ("", platform)]
+
+
+def needs_platform(step: Step) -> bool:
+    """Whether a step has a script, or a guard, of which nobody has said for which platform it is."""
+    return not step.platform and bool(step.script or step.unless)
 
 
 def check_run_id(run_id: str) -> str:
@@ -119,6 +133,7 @@ def _read_step(number: int, value: Mapping[str, Any]) -> Step:
         # A built-in step looks anew at what there is to do, so it may always start again.
         rerun=bool(value["rerun"] or builtin),
         updates=_read_updates(name, value) if builtin else None,
+        platform=value.get("platform") or "",
     )
 
 
