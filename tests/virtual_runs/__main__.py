@@ -13,6 +13,7 @@ from collections import Counter
 
 from .judge import PROMISES
 from .report import Told, tell
+from .rules import RULES, without
 
 
 def main() -> int:
@@ -20,9 +21,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the others count on from it")
     parser.add_argument("--http", type=int, default=0, help="play so many of them over HTTP, with the whole SDK")
+    parser.add_argument("--without", choices=RULES, help="take a rule of the collection out, and tell who finds that")
     options = parser.parse_args()
     began = time.monotonic()
     seeds = range(options.seed, options.seed + options.runs)
+    if options.without:
+        return _search(options.without, seeds)
     jobs = [(seed, number < options.http) for number, seed in enumerate(seeds)]
     context = multiprocessing.get_context("fork")
     total: Counter[str] = Counter()
@@ -41,6 +45,18 @@ def main() -> int:
     print(", ".join(f"{promise} {broken[promise]}" for promise in PROMISES))
     print(f"seeds {seeds[0]} to {seeds[-1]}, {time.monotonic() - began:.0f} s")
     return 1 if broken else 0
+
+
+def _search(rule: str, seeds: range) -> int:
+    """Whether there is a seed that shows what the rule is for."""
+    with without(rule):
+        for number, seed in enumerate(seeds, start=1):
+            broken = _play((seed, False)).broken
+            if broken:
+                print(f"{rule}: seed {seed}, {number} runs: {', '.join(broken)}")
+                return 0
+    print(f"{rule}: not found in {len(seeds)} runs")
+    return 1
 
 
 def _play(job: tuple[int, bool]) -> Told:

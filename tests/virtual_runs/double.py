@@ -133,6 +133,9 @@ class Kernel(Protocol):
 
     async def sleep(self, seconds: float) -> None: ...
 
+    async def overtime(self, seconds: float) -> None:
+        """Sleep for as long as a step or guard may take."""
+
     def log(self, text: str) -> None:
         """A line for the host's log."""
 
@@ -175,27 +178,26 @@ class Runner:
         now = kernel.date()
         behind_s = max(0, number("sent_at") - now)
         if behind_s > CLOCK_SKEW_S:
-            return self._leave("refused", REFUSED, f"the clock is {behind_s} s behind")
+            return self._leave("refused", REFUSED, f"the clock is {behind_s} s behind", blame="instance")
         self.ends_at = kernel.uptime() + number("not_after") - behind_s - now
         if not self._in_time():
-            return self._leave("late", LATE, "before the first step")
+            ago_s = now - number("sent_at")
+            why = f"before the first step, and by this host's clock it was asked {ago_s} s ago"
+            return self._leave("late", LATE, why)
         run = self.run = kernel.runs.setdefault(self.run_id, Run())
         if not run.locked:
             run.trailer = ""
             run.keeper = asyncio.ensure_future(self._keep())
         while run.locked and run.keeper:
-            if not self._seconds_left():
+            if not self._in_time():
                 return self._leave("busy", LATER, "the steps still run")
-            timer = asyncio.ensure_future(kernel.sleep(self._seconds_left()))
+            timer = asyncio.ensure_future(kernel.sleep(max(1, self.ends_at - kernel.uptime())))
             await asyncio.wait({run.keeper, timer}, return_when=asyncio.FIRST_COMPLETED)
             timer.cancel()
         return self._tell()
 
     def _in_time(self) -> bool:
         return self.kernel.uptime() <= self.ends_at
-
-    def _seconds_left(self) -> int:
-        return max(0, self.ends_at - self.kernel.uptime())
 
     def _tell(self) -> Said:
         run, trailer = self.run, self.run.trailer
@@ -214,8 +216,8 @@ class Runner:
             return Said(RESTART if self._in_time() else LATE, output)
         return Said(OF_STATE.get(state, FAILED), output)
 
-    def _leave(self, state: str, code: int, reason: str) -> Said:
-        trailer = f"{self._trailer_start(state, 'none')} blame=script reason={word(reason)} log={self.log}"
+    def _leave(self, state: str, code: int, reason: str, *, blame: str = "script") -> Said:
+        trailer = f"{self._trailer_start(state, 'none')} blame={blame} reason={word(reason)} log={self.log}"
         return Said(code, _lines(_with_checksum(trailer)))
 
     def _trailer_start(self, state: str, method: str) -> str:
@@ -256,6 +258,7 @@ class Runner:
             self.run.plan = plan
             await self._record()
         if self.run.plan != plan:
+            self.blame = "input"
             await self._end(
                 "refused",
                 "the run id is one that restarts by another rule: give the restart of its first start, or another "
@@ -341,6 +344,7 @@ class Runner:
             session.overdue = False
             await self._end_late_attempt(step, records, session)
         elif started.content != step.content:
+            self.blame = "input"
             await self._end("refused", f"step {step.name} has changed since it began")
         elif not step.rerun and not step.guarded:
             self.blame = "lost"
@@ -398,7 +402,7 @@ class Runner:
             watch.cancel()
 
     async def _watch(self, session: Session, seconds: int) -> None:
-        await self.kernel.sleep(seconds)
+        await self.kernel.overtime(seconds)
         if session.lives:
             session.overdue = True
             session.kill("TERM")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from random_runs import invariants
 from random_runs.history import History, Restart, seconds
 from random_runs.invariants import Found, Violation
@@ -25,6 +26,8 @@ LATE = "work after the end of the time"
 WRONG_VERDICT = "wrong verdicts"
 # A look at the results may take so long to come by, after four tries of the agent, and a request to be let through.
 _REPORT_S = SETTLE_S / 4
+# Codes of requests: done, without an answer, and with an error after which nobody knows.
+_MAY_HAVE_HAD_AN_EFFECT = ("200", "", "InternalError", "ServiceUnavailable")
 # How the host takes its time in whole seconds, and the agent's shutdown(8) comes after its report.
 _ROUNDING_S = 2
 
@@ -92,7 +95,7 @@ def restarts_follow_a_fresh_word(outcome: Outcome) -> Told:
         boots = [seconds(line["time"]) for line in history.lines if line.get("event") == "boot"]
         used: Counter[float] = Counter()
         for line in history.lines:
-            if line.get("action") != "RebootInstances" or line["code"] not in ("200", "", "InternalError"):
+            if line.get("action") != "RebootInstances" or line["code"] not in _MAY_HAVE_HAD_AN_EFFECT:
                 continue
             at = seconds(line["time"])
             words = [word for word in history.words if word.text.startswith("state restart: ") and word.at <= at]
@@ -106,6 +109,7 @@ def restarts_follow_a_fresh_word(outcome: Outcome) -> Told:
             if used[words[-1].at] > 1:
                 yield name, f"RebootInstances at {line['time']}, for a word that has had one"
         yield from _two_methods(name, history, boots)
+        yield from _twice_in_a_boot(outcome, name, history, boots)
 
 
 def _two_methods(name: str, history: History, boots: list[float]) -> Told:
@@ -120,6 +124,20 @@ def _two_methods(name: str, history: History, boots: list[float]) -> Told:
     for boot, used in methods.items():
         if len(used) > 1:
             yield name, f"in boot {boot} there were restarts by both methods"
+
+
+def _twice_in_a_boot(outcome: Outcome, name: str, history: History, boots: list[float]) -> Told:
+    """A controller sends RebootInstances once in a boot: the first one may still take effect."""
+    starts = [(batch.at, batch.controller) for batch in outcome.batches]
+    sent: set[tuple[int, int]] = set()
+    for line in history.lines:
+        if line.get("action") == "RebootInstances" and line["code"] in _MAY_HAVE_HAD_AN_EFFECT:
+            at = seconds(line["time"])
+            controller = max((start for start in starts if start[0] <= at), default=(0.0, 0))[1]
+            key = controller, sum(boot <= at for boot in boots)
+            if key in sent:
+                yield name, f"controller {controller} sent RebootInstances a second time in boot {key[1]}"
+            sent.add(key)
 
 
 def nothing_begins_late(outcome: Outcome) -> Told:
@@ -186,9 +204,12 @@ def _may_fail(plan: Plan, content: Mapping[str, Any]) -> bool:
 def every_host_of_a_batch_has_a_verdict(outcome: Outcome) -> Told:
     """A controller that comes to the end of a batch says a word on each host."""
     ended = Counter(name for batch in outcome.batches if not batch.stop for name in batch.hosts)
+    for error in outcome.refused:
+        if isinstance(error, BadInput) or outcome.plan.calm:
+            yield "the run", f"it was refused: {error}"
     for name, history in outcome.histories.items():
         deaths = len(outcome.deaths)
-        if len(history.verdicts) < ended[name] - deaths - outcome.refused:
+        if len(history.verdicts) < ended[name] - deaths - len(outcome.refused):
             yield name, f"{ended[name]} batches, {deaths} controllers died, and {len(history.verdicts)} verdicts"
 
 

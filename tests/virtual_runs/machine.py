@@ -124,6 +124,9 @@ class DoubleMachine(base.Machine):
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
 
+    async def overtime(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
     def log(self, text: str) -> None:
         self.on_syslog(f"<13>Jan 15 08:00:00 cloudops.alibaba: {text}")
 

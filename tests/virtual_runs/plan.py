@@ -101,6 +101,11 @@ class Plan:
         fit = all(host.running and not (host.old_agent and self.method == "exit_code") for host in self.hosts)
         return steps_pass and fit and not troubles
 
+    @property
+    def stops(self) -> bool:
+        """Whether there is more than its errors that may stop it."""
+        return self.deadline_s is not None or self.after_batch is not None
+
     def names(self) -> list[str]:
         return [f"h{number}" for number in range(len(self.hosts))]
 
@@ -174,7 +179,7 @@ def make_plan(seed: int) -> Plan:
         restart_timeout_s=dice.choice((90, 150)),
         step_timeout_s=dice.choice((20, 60)),
         max_errors=dice.choice((None, 0, 0, 1, "25%", {"all": 0, "script": 1}, {"all": 1, "lost": 0})),
-        deadline_s=dice.choices((None, 400, 900, 2000), (6, 1, 2, 1))[0],
+        deadline_s=dice.choices((None, 600, 1000, 2000), (6, 1, 2, 1))[0],
         after_batch=dice.choices((None, 1, 2), (6, 1, 1))[0],
         hits=tuple(_hit(dice, len(hosts)) for _number in range(counts[0] * trouble)),
         troubles=tuple(_trouble(dice) for _number in range(counts[1])),

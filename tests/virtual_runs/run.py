@@ -65,8 +65,8 @@ class Outcome:
     end: float = 0.0
     ids: dict[str, str] = field(default_factory=dict)
     deaths: list[float] = field(default_factory=list)
-    refused: int = 0
-    """Controllers that ended with a sentence."""
+    refused: list[CloudError] = field(default_factory=list)
+    """What controllers ended with in place of verdicts."""
 
     @property
     def deadline(self) -> float | None:
@@ -212,10 +212,12 @@ def _runner_dir() -> str:
     """The real delivery with a runner that is only a name: the double takes its place, and packing it costs time."""
     folder = Path(tempfile.mkdtemp(prefix="cloudops-virtual-"))
     files = ROOT / "roles" / "patch_hosts" / "files"
-    shutil.copy(files / "deliver.sh", folder)
+    for delivery in files.glob("deliver.*"):
+        shutil.copy(delivery, folder)
     (folder / "runner").mkdir()
-    for part in (files / "runner").glob("*.sh"):
-        (folder / "runner" / part.name).write_text("exit 78\n", encoding="utf-8")
+    for part in (files / "runner").iterdir():
+        stub = "exit 78\n" if part.suffix == ".sh" else "$REFUSED = 78\nfunction Stop-Runner { exit $REFUSED }\n"
+        (folder / "runner" / part.name).write_text(stub, encoding="utf-8")
     return str(folder)
 
 
@@ -260,8 +262,8 @@ class Rollout:
             self._living = Controller(self, number)
             try:
                 self._living.roll_out()
-            except CloudError:
-                self.outcome.refused += 1
+            except CloudError as error:
+                self.outcome.refused.append(error)
             except Killed:
                 self.outcome.deaths.append(self.cloud.now)
                 before = None
