@@ -30,19 +30,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Nothing asks the metadata server for credentials.
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED := true
 export PYTHONPATH := $(COLLECTIONS)
+export ECS_SIMULATOR_ROOTFS ?= $(ROOT)/.ansible/rootfs
 export COVERAGE_FILE := $(COVERAGE)/combined
 unexport ANSIBLE_CONFIG
 
 RUNNER_FILES := roles/patch_hosts/files/runner/*.sh
-SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/patch_hosts/files/*.sh $(RUNNER_FILES) extensions/simulator/ecs_simulator/machines/namespace/programs/*
+SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/patch_hosts/files/*.sh $(RUNNER_FILES) extensions/simulator/ecs_simulator/machines/programs/* extensions/simulator/ecs_simulator/machines/namespace/programs/*
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
 	targets unit integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
-	test-faults test-random test-virtual test-sample test-matrix venv venv-dev clean
+	test-faults test-random test-virtual test-sample test-matrix simulator-rootfs venv venv-dev clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make PYTHON=/path/to/python3 …   use another Python (found: $(or $(PYTHON),none))"
 	@echo "  make demo ARGS=\"-e patch_hosts_restart_method=api\"   pass options to ansible-playbook"
@@ -108,6 +109,9 @@ unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
 	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 --durations=10 tests/end_to_end
+
+simulator-rootfs: venv ## Make what the simulator's nspawn machines are made of, a Debian, unless it is there: 3 min
+	@$(GATE) $@ ecs-simulator rootfs $(ECS_SIMULATOR_ROOTFS)
 
 bench-simulator: venv ## Measure a simulator of 10,000 instances; ARGS="--instances 1000" takes fewer
 	python tests/bench/simulator.py $(ARGS)

@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._patch.report import build_report, table
+from ..plugin_utils._documents import write_document
 
 display = Display()
 
@@ -40,19 +38,5 @@ class ActionModule(ActionBase):
         if arguments["dest"]:
             result["report"] = os.path.join(arguments["dest"], "report.json")
             if not self._task.check_mode:
-                _write(result["report"], report)
+                write_document(result["report"], report)
         return result
-
-
-def _write(path: str, report: dict[str, Any]) -> None:
-    """Write the report whole or not at all."""
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".report-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AnsibleActionFail(f"dest: cannot write {path}: {error.strerror}") from error

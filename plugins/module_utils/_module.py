@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import sanitize_keys
 
 from ._progress import Progress
 from ._sdk.client import Connection
 from ._sdk.ecs import Ecs
-from ._sdk.errors import CloudError
+from ._sdk.errors import BadInput, CloudError
 from ._sources import read_source
 from ._waiting import Clock, RealClock
 
@@ -87,6 +88,16 @@ def read_text(params: Mapping[str, Any], option: str) -> str:
     if params.get("src"):
         return read_source(params["src"], "src")
     return str(params[option] or "")
+
+
+def checked(values: Sequence[Mapping[str, Any]], spec: dict[str, dict[str, Any]], what: str) -> list[dict[str, Any]]:
+    """A list of dicts as an option of another module takes it, with defaults; raises :class:`BadInput`."""
+    option = {what: {"type": "list", "elements": "dict", "options": spec}}
+    result = ArgumentSpecValidator(option).validate({what: [dict(value) for value in values]})
+    if result.error_messages:
+        raise BadInput(f"{what}: {'; '.join(result.error_messages)}")
+    found: list[dict[str, Any]] = result.validated_parameters[what]
+    return found
 
 
 def run_module(

@@ -259,6 +259,9 @@ EXAMPLES = r"""
         unless: grep -q patched /etc/motd
         script: echo patched >> /etc/motd
         restart: never
+    health:
+      script: test ! -e /run/nologin
+      timeout_s: 600
   run_once: true
   register: patch
 """
@@ -414,6 +417,20 @@ instances:
     zone_id:
       description: Its zone, or null.
       type: str
+    tags:
+      description: Its tags.
+      type: dict
+    inputs:
+      description: What M(cloudops.alibaba.patch_plan) needs to notice that a later run is to do something else.
+      returned: with O(mode=assess)
+      type: dict
+      contains:
+        steps:
+          description: A sum of the steps.
+          type: str
+        restart:
+          description: The value of O(restart).
+          type: str
     agent_version:
       description: The version of its Cloud Assistant Agent before the run, or null.
       type: str

@@ -106,6 +106,26 @@ options:
     type: str
     choices: [never, if_required, always]
     default: if_required
+  steps:
+    description:
+      - What M(cloudops.alibaba.ecs_patch) is to do, in its words. It is only compared with O(plan).
+    type: list
+    elements: dict
+    default: []
+  plan:
+    description:
+      - The plan that this run is to follow, as P(cloudops.alibaba.patch_plan#lookup) reads it.
+      - The first batch is refused when hosts have come or gone, are other instances or in other zones, are no longer
+        fit, would be restarted in another way, or when the steps or the policy of restarts are others, anywhere in the
+        plan. Later batches compare their own hosts once more, and find those unfit that have moved since.
+      - The version of an agent alone is nothing that has moved, because agents update themselves.
+    type: dict
+    default: {}
+  members:
+    description: The hosts that the targets of the O(plan) stand for now.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: cloudops.alibaba.ecs_patch
 author:
@@ -187,6 +207,12 @@ instances:
     resumed:
       description: Whether this run has been sent to it before, by an earlier start.
       type: bool
+    moved:
+      description: Whether it differs from O(plan). Then it counts as unfit.
+      type: bool
+    tags:
+      description: The instance's tags; empty when it was not found.
+      type: dict
     returning:
       description:
         - Whether it is away and expected back, because the run has been sent to it before. Then it counts as fit.
@@ -238,9 +264,9 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import Context, run_module
+from ..module_utils._module import Context, checked, run_module
 from ..module_utils._patch.hooks import HOOKS
-from ..module_utils._patch.run import INSTANCE_SPEC, preflight
+from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, preflight
 from ..module_utils._patch.stop import STOP_SPEC
 
 
@@ -257,6 +283,9 @@ def core(context: Context) -> dict:
         hooks=params["hooks"],
         stop=params["stop"],
         restart=params["restart"],
+        steps=checked(params["steps"], STEP_SPEC, "steps"),
+        plan=params["plan"],
+        members=params["members"],
         clock=context.clock,
         progress=context.progress,
     )
@@ -273,6 +302,9 @@ def main() -> None:
             "hooks": {"type": "dict", "default": {}, "options": {moment: {"type": "path"} for moment in HOOKS}},
             "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
+            "steps": {"type": "list", "elements": "dict", "default": []},
+            "plan": {"type": "dict", "default": {}},
+            "members": {"type": "list", "elements": "str", "default": []},
         },
         core,
     )

@@ -170,11 +170,12 @@ def test_a_secret_in_a_script(cloud: Cloud) -> None:
     ]
     batch = [{"instance_id": ids["a"]}]
     run_command = {"instance_ids": [ids["a"]], "content": SCRIPT, "timeout": 30}
+    patch = {"instances": batch, "preflight": "{{ result_0 }}", "steps": steps, "health": {"script": SCRIPT}}
     output = run(
         cloud,
         [
             {"cloudops.alibaba.ecs_patch_info": {"instances": batch}},
-            {"cloudops.alibaba.ecs_patch": {"instances": batch, "preflight": "{{ result_0 }}", "steps": steps}},
+            {"cloudops.alibaba.ecs_patch": patch},
             {"cloudops.alibaba.ecs_run_command": run_command},
             {"cloudops.alibaba.ecs_run_command": run_command, "async": 60, "poll": 0},
             {"cloudops.alibaba.ecs_run_command": run_command, "async": 60, "poll": 1},

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from ecs_simulator.machines.nspawn import launcher
 from end_to_end.clouds import Controller, ansible_environment
-
-from service_hosts import cgroups
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ def unavailable() -> str | None:
     """Why no host can be run here; None if one can."""
     if os.geteuid():
         return "hosts with an init system need root"
-    for program in ("systemd-nspawn", "nsenter", "setpriv", "/lib/systemd/systemd", "/usr/bin/python3"):
+    for program in (*launcher.PROGRAMS, "/lib/systemd/systemd", "/usr/bin/python3"):
         if not shutil.which(program):
             return f"hosts with an init system need {program} (Debian: systemd-container, util-linux, systemd, python3)"
     made = subprocess.run(
@@ -57,7 +56,7 @@ def unavailable() -> str | None:
     )
     if made.returncode:
         return f"hosts with an init system need namespaces: {made.stderr.strip()}"
-    if not all(os.access(place, os.W_OK) for place in cgroups.ours()):
+    if not all(os.access(place, os.W_OK) for place in launcher.our_groups()):
         return "hosts with an init system need control groups that can be written to"
     return None
 
@@ -69,7 +68,6 @@ class ServiceHost:
     controller: Controller
     tree: Path
     process: subprocess.Popen[bytes]
-    groups: list[Path]
     leader: int = 0
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -86,11 +84,7 @@ class ServiceHost:
 
     def stop(self) -> None:
         """End it and all that runs on it."""
-        # Its first process takes all others along; systemd-nspawn alone would leave them.
-        for pid in [self.leader] if self.leader else [*_children(self.process.pid), self.process.pid]:
-            os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-        cgroups.remove(self.groups)
+        self.process.communicate()
 
 
 def _read(name: str) -> str:
@@ -124,25 +118,26 @@ def make_tree(folder: Path) -> Path:
 def boot(folder: Path, tree: Path, *arguments: str) -> ServiceHost:
     """Run a tree; the arguments are what systemd-nspawn is to run in it."""
     name = f"cloudops-{uuid4().hex[:12]}"
-    groups = cgroups.make(name)
     log = folder / "console"
     with log.open("wb") as console:
         process = subprocess.Popen(
             [
-                *("sh", "-euc", cgroups.ENTER, "sh", *map(str, groups), "--"),
-                *("setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", f"--directory={tree}"),
+                *(sys.executable, "-I", "-S", launcher.__file__, name),
+                *("systemd-nspawn", "--quiet", f"--directory={tree}"),
                 *("--bind-ro=/usr", f"--bind-ro={folder / 'local'}:/usr/local", f"--machine={name}"),
                 *("--register=no", "--keep-unit", "--link-journal=no", "--private-network", "--console=pipe"),
                 *arguments,
             ],
-            stdin=subprocess.DEVNULL,
+            # Its end is the host's; Ctrl-C is not meant for it.
+            stdin=subprocess.PIPE,
+            start_new_session=True,
             stdout=console,
             stderr=console,
         )
     controller = Controller(folder=folder, environment=ansible_environment(folder))
-    host = ServiceHost(controller, tree, process, groups)
+    host = ServiceHost(controller, tree, process)
     with _stopped_on_failure(host):
-        host.leader = _await(lambda: _leader(process), host)
+        host.leader = _await(lambda: _leader(process.pid), host)
     controller.inventory = {"all": {"hosts": {"host": _variables(folder, "ssh", host.leader, "/bin/sh -c")}}}
     return host
 
@@ -204,21 +199,16 @@ def _variables(folder: Path, name: str, leader: int, words: str) -> dict[str, An
     }
 
 
-def _children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-
-
-def _leader(process: subprocess.Popen[bytes]) -> int:
-    """The first process of the host, once it is that; 0 before."""
-    for child in _children(process.pid):
-        status = Path(f"/proc/{child}/status")
-        ids = [line.split() for line in status.read_text().splitlines() if line.startswith("NSpid:")]
-        if ids and ids[0][-1] == "1" and Path(f"/proc/{child}/root{_ASK}").exists():
-            return child
+def _leader(pid: int) -> int:
+    """Of the processes below one, the first process of the host, once it is that; 0 before."""
+    with suppress(FileNotFoundError):
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            status = Path(f"/proc/{child}/status").read_text().splitlines()
+            first = any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status)
+            if first and Path(f"/proc/{child}/root{_ASK}").exists():
+                return child
+            if leader := _leader(child):
+                return leader
     return 0
 
 

@@ -23,6 +23,45 @@ DPkg::Options {{ "--root={root}"; "--force-script-chrootless"; "--log=/dev/null"
 """
 
 
+def build(folder: Path, name: str, version: str, *, conffile: str = "", postinst: str = "", depends: str = "") -> Path:
+    """A package file in a folder."""
+    tree = folder / f"{name}_{version}"
+    control = tree / "DEBIAN"
+    control.mkdir(parents=True)
+    fields = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@example.com>\n"
+    fields += f"Depends: {depends}\n" if depends else ""
+    (control / "control").write_text(f"{fields}Description: x\n", encoding="utf-8")
+    if conffile:
+        (tree / "etc").mkdir()
+        (tree / "etc" / f"{name}.conf").write_text(conffile, encoding="utf-8")
+        (control / "conffiles").write_text(f"/etc/{name}.conf\n", encoding="utf-8")
+    if postinst:
+        (control / "postinst").write_text(f"#!/bin/sh\n{postinst}\n", encoding="utf-8")
+        (control / "postinst").chmod(0o755)
+    package = folder / f"{name}_{version}.deb"
+    subprocess.run(["dpkg-deb", "--build", "-Znone", tree, package], check=True, stdout=subprocess.DEVNULL)
+    return package
+
+
+def make_repository(folder: Path, *packages: Path, label: str = "Here") -> None:
+    """A repository with these packages, of the suite that the folder is named after."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index = ""
+    for package in packages:
+        content = package.read_bytes()
+        (folder / package.name).write_bytes(content)
+        control = subprocess.run(["dpkg-deb", "--field", package], capture_output=True, text=True, check=True).stdout
+        sum_ = hashlib.sha256(content).hexdigest()
+        index += f"{control.strip()}\nFilename: ./{package.name}\nSize: {len(content)}\nSHA256: {sum_}\n\n"
+    (folder / "Packages").write_text(index, encoding="utf-8")
+    sum_ = hashlib.sha256(index.encode()).hexdigest()
+    (folder / "Release").write_text(
+        f"Suite: {folder.name}\nCodename: {folder.name}\nLabel: {label}\nOrigin: {label}\n"
+        f"Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {sum_} {len(index)} Packages\n",
+        encoding="utf-8",
+    )
+
+
 class RealApt:
     """What the host's apt has installed, and what is to be had."""
 
@@ -66,43 +105,12 @@ class RealApt:
 
     def build(self, name: str, version: str, *, conffile: str = "", postinst: str = "", depends: str = "") -> Path:
         """A package file."""
-        tree = self._folder / "build" / f"{name}_{version}"
-        control = tree / "DEBIAN"
-        control.mkdir(parents=True)
-        fields = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@example.com>\n"
-        fields += f"Depends: {depends}\n" if depends else ""
-        (control / "control").write_text(f"{fields}Description: x\n", encoding="utf-8")
-        if conffile:
-            (tree / "etc").mkdir()
-            (tree / "etc" / f"{name}.conf").write_text(conffile, encoding="utf-8")
-            (control / "conffiles").write_text(f"/etc/{name}.conf\n", encoding="utf-8")
-        if postinst:
-            (control / "postinst").write_text(f"#!/bin/sh\n{postinst}\n", encoding="utf-8")
-            (control / "postinst").chmod(0o755)
-        package = tree.with_suffix(".deb") if "." not in version else tree.parent / f"{name}_{version}.deb"
-        subprocess.run(["dpkg-deb", "--build", "-Znone", tree, package], check=True, stdout=subprocess.DEVNULL)
-        return package
+        return build(self._folder / "build", name, version, conffile=conffile, postinst=postinst, depends=depends)
 
     def offer(self, suite: str, *packages: Path, label: str = "Here") -> Path:
         """A repository with these packages, and apt knows of it."""
         repository = self._folder / "repositories" / suite
-        repository.mkdir(parents=True, exist_ok=True)
-        index = ""
-        for package in packages:
-            content = package.read_bytes()
-            (repository / package.name).write_bytes(content)
-            control = subprocess.run(
-                ["dpkg-deb", "--field", package], capture_output=True, text=True, check=True
-            ).stdout
-            sum_ = hashlib.sha256(content).hexdigest()
-            index += f"{control.strip()}\nFilename: ./{package.name}\nSize: {len(content)}\nSHA256: {sum_}\n\n"
-        (repository / "Packages").write_text(index, encoding="utf-8")
-        sum_ = hashlib.sha256(index.encode()).hexdigest()
-        (repository / "Release").write_text(
-            f"Suite: {suite}\nCodename: {suite}\nLabel: {label}\nOrigin: {label}\n"
-            f"Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {sum_} {len(index)} Packages\n",
-            encoding="utf-8",
-        )
+        make_repository(repository, *packages, label=label)
         self.know(suite, f"file:{repository}")
         return repository
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ BuildArch: noarch
 x
 %files
 """
-_ADVISORY = """<updates>
+_ADVISORY = """
 <update from="x" status="final" type="{kind}" version="1">
 <id>X-{name}-{version}</id><title>x</title><issued date="2026-01-01 00:00:00"/><severity>Important</severity>
 <description>x</description>
@@ -29,7 +30,6 @@ _ADVISORY = """<updates>
 <package name="{name}" version="{version}" release="1" epoch="0" arch="noarch" src="{name}.src.rpm">
 <filename>{name}-{version}-1.noarch.rpm</filename>{restart}</package>
 </collection></pkglist></update>
-</updates>
 """
 
 
@@ -43,6 +43,24 @@ def built(name: str, version: str) -> tuple[str, bytes]:
         subprocess.run(command, check=True, capture_output=True)
         (package,) = Path(folder).glob("RPMS/*/*.rpm")
         return package.name, package.read_bytes()
+
+
+def advisory(name: str, version: str, *, restart: str = "") -> str:
+    """That a package is a security update, which may ask for a restart."""
+    return _ADVISORY.format(kind="security", name=name, version=version, restart=restart)
+
+
+def make_repository(folder: Path, *packages: tuple[str, bytes], advisories: Sequence[str] = ()) -> None:
+    """A repository with these packages and advisories."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in packages:
+        (folder / name).write_bytes(content)
+    subprocess.run(["createrepo_c", "--quiet", "--no-database", folder], check=True, capture_output=True)
+    if advisories:
+        with TemporaryDirectory() as other:
+            path = Path(other) / "updateinfo.xml"
+            path.write_text(f"<updates>{''.join(advisories)}</updates>\n", encoding="utf-8")
+            subprocess.run(["modifyrepo_c", path, folder / "repodata"], check=True, capture_output=True)
 
 
 class RealRpms:
@@ -76,17 +94,8 @@ class RealRpms:
     def offer(self, *packages: tuple[str, bytes], security: tuple[str, str] | None = None, restart: str = "") -> Path:
         """A repository with these packages; one of them may be a security update, and ask for a restart."""
         repository = self._folder / "repository"
-        repository.mkdir(exist_ok=True)
-        for name, content in packages:
-            (repository / name).write_bytes(content)
-        subprocess.run(["createrepo_c", "--quiet", repository], check=True, capture_output=True)
-        if security:
-            advisory = self._folder / "updateinfo.xml"
-            name, version = security
-            text = _ADVISORY.format(kind="security", name=name, version=version, restart=restart)
-            advisory.write_text(text, encoding="utf-8")
-            command = ["modifyrepo_c", advisory, repository / "repodata"]
-            subprocess.run(command, check=True, capture_output=True)
+        advisories = [advisory(*security, restart=restart)] if security else []
+        make_repository(repository, *packages, advisories=advisories)
         self.know("here", f"file://{repository}")
         return repository
 

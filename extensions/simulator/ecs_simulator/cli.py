@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``ecs-simulator serve``, ``run`` and ``inventory``."""
+"""The command line: ``ecs-simulator serve``, ``run``, ``inventory`` and ``rootfs``."""
 
 import argparse
 import asyncio
@@ -18,6 +18,7 @@ from ecs_simulator.errors import FleetError, SimulatorError
 from ecs_simulator.fleet import CLOCKS, MAXIMUM_SPEED, Fleet, load_fleet
 from ecs_simulator.fleet_instances import MACHINE_KINDS
 from ecs_simulator.inventory import inventory
+from ecs_simulator.machines.nspawn import rootfs
 from ecs_simulator.signals import StopSignals, cancel_on_stop_signal, end_with_parent
 from ecs_simulator.simulator import Endpoint, Simulator
 
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "throw-away machines.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|run|inventory|rootfs")
     fleet = argparse.ArgumentParser(add_help=False)
     fleet.add_argument(
         "--fleet", metavar="FILE", type=Path, required=True, help="fleet file (YAML): regions, instances, access keys"
@@ -67,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "--state-dir", metavar="DIR", type=Path, help="keep the machines' files here; otherwise they go at the end"
     )
     common.add_argument("--machine", choices=MACHINE_KINDS, help="kind of every Linux machine, whatever the fleet says")
+    common.add_argument(
+        "--rootfs",
+        metavar="DIR",
+        type=Path,
+        help=f"what nspawn machines are made of, see the verb rootfs (default: ${rootfs.VARIABLE})",
+    )
     common.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate made for this start")
     time = common.add_mutually_exclusive_group()
     time.add_argument("--clock", choices=CLOCKS, help="virtual: time stands still until a request moves it")
@@ -84,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", parents=[common], help="serve while a command runs, and exit with its status")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="gets ALIBABA_CLOUD_* variables")
     run.set_defaults(act=lambda options: _interruptible(_run, options))
+    root = verbs.add_parser("rootfs", help="make what nspawn machines are made of, a Debian; takes minutes and root")
+    root.add_argument(
+        "folder", metavar="DIR", type=Path, help="where; a rootfs that is there and current is left alone"
+    )
+    root.set_defaults(act=_rootfs)
     ids = verbs.add_parser("inventory", parents=[fleet], help="print an Ansible inventory with the instance ids")
     ids.set_defaults(act=_inventory)
     return parser
@@ -109,6 +121,12 @@ def _fleet(options: argparse.Namespace) -> Fleet:
     if options.clock or options.speed:
         fleet = replace(fleet, clock=options.clock or "real", speed=options.speed or 1.0)
     return fleet
+
+
+def _rootfs(options: argparse.Namespace) -> int:
+    if not rootfs.is_current(options.folder):
+        rootfs.build(options.folder)
+    return 0
 
 
 def _inventory(options: argparse.Namespace) -> int:
@@ -201,6 +219,7 @@ async def _while_serving(
         audit_log=options.audit_log,
         machine=options.machine,
         tls=options.tls,
+        rootfs=options.rootfs,
     )
     try:
         return await work(await simulator.start(host, port))

@@ -11,7 +11,7 @@ from ecs_simulator.fleet_events import EventSpec, read_event
 from ecs_simulator.fleet_reader import Reader
 from ecs_simulator.ids import instance_id
 
-MACHINE_KINDS = ("auto", "namespace", "scripted")
+MACHINE_KINDS = ("auto", "namespace", "nspawn", "scripted")
 LOCKS = ("none", "security", "financial")
 _INSTANCE_ID = re.compile(r"i-[a-z0-9]{8,30}")
 # Text in which {n} may stand, also with a width; doubled braces are braces.
@@ -146,10 +146,14 @@ def _machine_side(reader: Reader) -> dict[str, Any]:
         "updates": tuple(_update(update) for update in reader.readers("updates")),
         "answers": tuple(_answer(answer) for answer in reader.readers("answers")),
     }
-    if side["os"] == "windows" and side["machine"] == "namespace":
+    machine = side["machine"]
+    if side["os"] == "windows" and machine in ("namespace", "nspawn"):
         reader.fail("machine", "must be scripted for a Windows instance")
-    if side["answers"] and side["machine"] == "namespace":
-        reader.fail("answers", "are those of a scripted machine: on a namespace machine commands really run")
+    if side["answers"] and machine in ("namespace", "nspawn"):
+        article = "an" if machine == "nspawn" else "a"
+        reader.fail("answers", f"are those of a scripted machine: on {article} {machine} machine commands really run")
+    if side["updates"] and machine == "nspawn":
+        reader.fail("updates", "are those of a stand-in package manager: an nspawn machine has real ones")
     if side["updates"] and not side["dnf"]:
         reader.fail("updates", "need the stand-in package manager: leave dnf out")
     for package, times in Counter(update.name for update in side["updates"]).items():

@@ -18,6 +18,9 @@ from ecs_simulator.gateway.server import Gateway
 from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import Machine
 from ecs_simulator.machines.namespace.machine import NamespaceMachine, why_not
+from ecs_simulator.machines.nspawn import rootfs as rootfs_folder
+from ecs_simulator.machines.nspawn.machine import NspawnMachine
+from ecs_simulator.machines.nspawn.machine import why_not as why_no_nspawn
 from ecs_simulator.machines.scripted import ScriptedMachine
 from ecs_simulator.state import State
 
@@ -53,8 +56,8 @@ class Simulator:
     """A fleet that is served over HTTP between :meth:`start` and :meth:`close`.
 
     ``state_dir`` keeps the machines' files; without one they live in a temporary folder that goes with
-    :meth:`close`. ``machine`` overrides the kind of every Linux machine, ``clock`` the fleet's. With ``tls`` it
-    serves HTTPS.
+        :meth:`close`. ``machine`` overrides the kind of every Linux machine, ``clock`` the fleet's. With ``tls`` it
+    serves HTTPS. ``rootfs`` is that of the nspawn machines; without one the environment names it.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Simulator:
         machine: str | None = None,
         clock: Clock | None = None,
         tls: bool = False,
+        rootfs: Path | None = None,
     ) -> None:
         self._fleet = _with_machine(fleet, machine) if machine else fleet
         self._clock = clock or _clock(self._fleet)
         self._state_dir = state_dir
         self._tls = tls
+        self._rootfs = rootfs_folder.find(rootfs)
         self._state: State | None = None
         self._audit = Audit(self._clock, audit_log)
         self._gateway: Gateway | None = None
@@ -116,9 +121,12 @@ class Simulator:
     async def _settle_machine_kinds(self, folder: Path) -> Fleet:
         """Replace ``auto`` by ``namespace`` where that works, by ``scripted`` elsewhere, and say so."""
         kinds = {spec.machine for spec in self._fleet.instances + self._fleet.images}
-        if kinds == {"scripted"}:
-            # Then what is made while it runs is scripted too, unless its image says otherwise.
-            return _with_machine(self._fleet, "scripted", only="auto")
+        if "nspawn" in kinds:
+            self._require_nspawn(folder)
+        for kind in ("scripted", "nspawn"):
+            if kinds == {kind}:
+                # Then what is made while it runs is so too, unless its image says otherwise.
+                return _with_machine(self._fleet, kind, only="auto")
         if self._fleet.default_image.machine == "scripted":
             return self._fleet
         if isinstance(self._clock, RealClock):
@@ -143,7 +151,16 @@ class Simulator:
         )
         return _with_machine(self._fleet, "scripted", only="auto")
 
+    def _require_nspawn(self, folder: Path) -> None:
+        if not isinstance(self._clock, RealClock):
+            raise SimulatorError("nspawn machines live in real time: leave clock and speed out")
+        if reason := why_no_nspawn(self._rootfs, folder):
+            raise SimulatorError(reason)
+
     def _machine(self, spec: InstanceSpec, folder: Path) -> Machine:
+        if spec.machine == "nspawn":
+            assert self._rootfs
+            return NspawnMachine(spec, self._fleet.settings, folder / spec.id, self._rootfs)
         if spec.machine == "namespace":
             return NamespaceMachine(spec, self._fleet.settings, folder / spec.id)
         return ScriptedMachine(spec, self._clock)

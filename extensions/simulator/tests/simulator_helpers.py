@@ -15,9 +15,12 @@ from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.models import Config
 from ecs_simulator.fleet import Fleet, parse_fleet
+from ecs_simulator.machines.nspawn import rootfs
 from ecs_simulator.simulator import Endpoint, Simulator
 
 REGION = "cn-hangzhou"
+# Where `make simulator-rootfs` puts it.
+ROOTFS = rootfs.find(None) or Path(__file__).parents[3] / ".ansible" / "rootfs"
 
 
 def make_fleet(*instances: dict[str, Any], **more: Any) -> Fleet:

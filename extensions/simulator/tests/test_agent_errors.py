@@ -7,7 +7,7 @@ import pytest
 from ecs_simulator.agent.errors import Failed, Invalid, errno_phrase, explain
 from ecs_simulator.cloud.invalid_codes import invalid_code
 from ecs_simulator.machines.base import CannotStart, MachineError, NoHome, NoSuchFolder, NoSuchUser, ScriptExists
-from ecs_simulator.machines.namespace.supervisor import look_up
+from ecs_simulator.machines.executor import look_up
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from ecs_simulator.errors import SimulatorError
+from ecs_simulator.machines.nspawn.launcher import our_groups
 from ecs_simulator.simulator import Simulator
 from ecs_simulator.state import State
-from simulator_helpers import REGION, Caller, make_fleet, serving, until
+from simulator_helpers import REGION, ROOTFS, Caller, make_fleet, serving, until
 
 FLEET = make_fleet({"name": "web-01", "machine": "scripted"})
 FLEET_FILE = """
@@ -176,16 +177,24 @@ async def test_a_signal_is_passed_on_to_the_command(tmp_path: Path, number: sign
     assert run.left() == []
 
 
-async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(namespaces: None, tmp_path: Path) -> None:
+@pytest.fixture(params=["namespaces", "nspawn"])
+def machine(request: pytest.FixtureRequest) -> str:
+    """The kinds of machines with processes, where they are to be had."""
+    request.getfixturevalue(request.param)
+    return str(request.param.removesuffix("s"))
+
+
+async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(tmp_path: Path, machine: str) -> None:
     """Also while scripts run that want to outlive everything."""
+    files = "root" if machine == "namespace" else "upper"
     ready = tmp_path / "ready.json"
-    run = Run(tmp_path, "serve", "--ready-file", str(ready), machine="namespace", count=2)
+    run = Run(tmp_path, "serve", "--ready-file", str(ready), "--rootfs", str(ROOTFS), machine=machine, count=2)
 
     async def serves() -> bool:
         assert run.process.poll() is None
         return ready.exists()
 
-    await until(serves)
+    await until(serves, 120)
     endpoint = json.loads(ready.read_text(encoding="utf-8"))["ecs_endpoint"]
     caller = Caller(None, endpoint, tmp_path / "no-audit-log")
     answer = await caller("DescribeInstances", region_id=REGION)
@@ -196,7 +205,7 @@ async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(name
     await caller.run(tenacious, *ids)
 
     async def at_work() -> bool:
-        return len(list(run.temporary.glob("*/machines/*/root/opt/there"))) == 2
+        return len(list(run.temporary.glob(f"*/machines/*/{files}/opt/there"))) == 2
 
     await until(at_work)
     processes = _processes_below(run.process.pid)
@@ -206,7 +215,8 @@ async def test_a_killed_simulator_leaves_no_temporary_folder_and_no_process(name
     run.process.communicate()
 
     async def gone() -> bool:
-        return not run.left() and not any(_alive(pid) for pid in processes)
+        groups = [path for place in our_groups() for id_ in ids for path in place.glob(f"{id_}*")]
+        return not run.left() and not groups and not any(_alive(pid) for pid in processes)
 
     await until(gone)
     assert str(run.temporary) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._instances.events import PENDING
@@ -13,7 +13,7 @@ from .._restart.receipts import BOOT_TIME
 
 _NOT_REACHED = {"status": "not_reached", "ok": True, "changed": False}
 _PACKAGES_WIDTH = 44
-_METHODS = {"exit_code": "by exit code", "api": "through the API"}
+METHODS = {"exit_code": "by exit code", "api": "through the API"}
 
 
 def build_report(results: Mapping[str, Mapping[str, Any]], stopped: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -41,14 +41,13 @@ def table(report: Mapping[str, Any]) -> list[str]:
         (
             name,
             str(result.get("batch") or "-"),
-            _packages(result),
+            packages_text(result),
             _restart(result),
             _outcome(result),
         )
         for name, result in report["hosts"].items()
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip() for row in rows]
+    lines = columns(rows)
     counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in report["counts"].items())
     return [*lines, "", f"Run {report['run_id'] or '(none)'}: {counts}", *_notes(report)]
 
@@ -63,7 +62,14 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _packages(result: Mapping[str, Any]) -> str:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, with all cells but the last of a row as wide as the widest of their column."""
+    widths = [max(map(len, column)) for column in zip(*rows)][:-1]
+    return ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows]
+
+
+def packages_text(result: Mapping[str, Any]) -> str:
+    """The first packages of a verdict with their versions, and how many there are besides."""
     count = result.get("packages_count") or 0
     if not count:
         return "-"
@@ -88,7 +94,7 @@ def _restart(result: Mapping[str, Any]) -> str:
     times = f", {len(proven)} times" if len(proven) > 1 else ""
     boots = _boots(str(last["boot_id_before"]), str(last["boot_id_after"]))
     more = f"; another {others}" if len(receipts) > len(proven) else ""
-    return f"{_METHODS.get(last['method'], last['method'])}{times}, {boots}{more}"
+    return f"{METHODS.get(last['method'], last['method'])}{times}, {boots}{more}"
 
 
 def _boots(before: str, after: str) -> str:

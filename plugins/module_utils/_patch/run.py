@@ -16,12 +16,13 @@ from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .delivery import Courier
+from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, Step, check_run_id, needs_platform, read_steps, unix_lines
+from .steps import Policy, Step, check_run_id, inputs_of, needs_platform, read_steps, unix_lines
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
 
@@ -58,6 +59,9 @@ def preflight(
     batch: int,
     method: str,
     restart: str,
+    steps: Sequence[Mapping[str, Any]],
+    plan: Mapping[str, Any],
+    members: Sequence[str],
     hooks: Mapping[str, str],
     stop: Mapping[str, Any],
     clock: Clock,
@@ -66,7 +70,8 @@ def preflight(
     """Look at a batch; fixes the run id and leaves the token that :func:`patch` asks for.
 
     ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
-    looked at is a failure of its hosts, unless it is the same with all of them.
+    looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
+    refused when anything in all of it has moved; in later ones hosts that have are unfit.
     """
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
@@ -79,10 +84,12 @@ def preflight(
     if why:
         progress.say(f"Run {run_id} stops before batch {batch}: {why.reason}.")
         return fixed | {"stop": {"kind": why.kind, "reason": why.reason, "batch": batch}, "instances": {}}
+    regions = _by_region(instances, region_id)
+    if plan and batch == 1:
+        regions = _with_planned(regions, plan, all_instance_ids)
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
-    regions = _by_region(instances, region_id)
     for region, ids in regions.items():
         try:
             api = connect(region)
@@ -94,6 +101,13 @@ def preflight(
             report |= not_examined(region, ids, error)
     if len(errors) == len(regions):
         raise errors[0]
+    if plan:
+        reality = Reality(all_instance_ids, members, inputs_of(_read_steps(steps), restart), report)
+        if batch == 1:
+            check_plan(plan, list(names), reality)
+        else:
+            report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
+        report = {instance_id: report[instance_id] for instance_id in names.values()}
     return fixed | {
         "token": token_of(run_id, report),
         "deadline": conditions.deadline,
@@ -111,6 +125,23 @@ def _event_warnings(names: Mapping[str, str], report: Mapping[str, Mapping[str, 
             name, report[instance_id]["events"] or (), method=report[instance_id]["restart_method"], restart=restart
         )
     ]
+
+
+def _with_planned(
+    regions: Mapping[str, Sequence[str]], plan: Mapping[str, Any], instance_ids: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """All hosts of a plan that still are the instances that they were, and not only those of a batch."""
+    known = {instance_id for ids in regions.values() for instance_id in ids}
+    all_regions = {region: list(ids) for region, ids in regions.items()}
+    for name in (name for batch in plan["batches"] for name in batch):
+        host = plan["hosts"][name]
+        if host["instance_id"] not in known and instance_ids.get(name) == host["instance_id"]:
+            all_regions.setdefault(host["region_id"], []).append(host["instance_id"])
+    return all_regions
+
+
+def _read_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
+    return read_steps([_with_script(step) for step in steps])
 
 
 def patch(
@@ -148,7 +179,7 @@ def patch(
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
     policy = Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health))
-    checked_steps = read_steps([_with_script(step) for step in steps])
+    checked_steps = _read_steps(steps)
     _check_windows(fit, policy, checked_steps)
     make_batch = partial(
         Batch,
@@ -162,15 +193,17 @@ def patch(
     batch = make_batch(fit, resumed={key for key, report in preflight["instances"].items() if report.get("resumed")})
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
-    if limits.soak_s and not dry:
+    if limits.soak_s and not dry and mode == "patch":
         verdicts |= _after_soak(make_batch, fit, verdicts, limits.soak_s, clock, progress)
     events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
+    inputs = {"inputs": inputs_of(checked_steps, restart)} if mode == "assess" else {}
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
         "instances": {
             instance_id: with_events(verdicts[instance_id], events.get(instance_id))
             | _seen_before(preflight, instance_id)
+            | inputs
             for instance_id in names.values()
         },
     }
@@ -179,7 +212,7 @@ def patch(
 def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
     """What a verdict repeats of the preflight: for the report, and for the plan."""
     report = preflight["instances"][instance_id]
-    seen = {key: report.get(key) for key in ("zone_id", "agent_version", "restart_method")}
+    seen = {key: report.get(key) for key in ("zone_id", "tags", "agent_version", "restart_method")}
     return {"batch": preflight.get("batch"), **seen}
 
 
@@ -248,7 +281,7 @@ def _hosts(
                 instance_id=key,
                 region_id=region,
                 run_id=run_id,
-                status="failed",
+                status="not_reached" if report.get("moved") else "failed",
                 failure=Failure(report["failure"], report["error_info"], report["error_code"] or ""),
             )
             for key, report in reports.items()

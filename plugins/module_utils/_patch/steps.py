@@ -75,6 +75,11 @@ def work_of(policy: Policy, steps: Sequence[Step], method: str) -> str:
     return hashlib.sha256(repr((policy, tuple(steps), method)).encode()).hexdigest()[:16]
 
 
+def inputs_of(steps: Sequence[Step], restart: str) -> dict[str, Any]:
+    """What a plan was made for, to be compared with what a run is to do: a sum of the steps, and the policy."""
+    return {"steps": hashlib.sha256(repr(tuple(steps)).encode()).hexdigest()[:16], "restart": restart}
+
+
 def steps_for(platform: str, steps: Sequence[Step]) -> list[Step]:
     """The steps that a host of a platform gets."""
     return [step for step in steps if step.platform in ("", platform)]

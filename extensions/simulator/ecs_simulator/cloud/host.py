@@ -60,6 +60,8 @@ class Host:
         self._agent_version = instance.spec.agent.version
         """The version that is installed: that of the next agent to start."""
         self._fetch_reason = Fetch.COLD_START
+        self._cold = True
+        """No agent has run on this boot yet."""
         self.up = False
         self.down_cause = ""
         """Why the machine went down last."""
@@ -74,6 +76,8 @@ class Host:
         machine.on_going_down = self._end_agent
         machine.on_down = self._went_down
         machine.on_syslog = self._syslog
+        machine.on_agent_up = self._start_agent
+        machine.on_agent_down = self._let_agent_go
 
     @property
     def online(self) -> bool:
@@ -82,12 +86,12 @@ class Host:
 
     async def power_on(self, *, with_agent: bool = True) -> None:
         """Boot the machine now and start its agent."""
-        await self.machine.boot(str(self._ids.uuid()))
-        self.up = True
+        agent_runs = await self.machine.boot(str(self._ids.uuid()), with_agent=self._agent_wanted and with_agent)
+        self.up = self._cold = True
         self.instance.status = "Running"
         self._audit.machine(self.instance.id, "boot", boot_id=self.machine.boot_id)
-        if self._agent_wanted and with_agent:
-            self._start_agent(Fetch.COLD_START)
+        if agent_runs:
+            self._start_agent()
 
     def start(self) -> None:
         """StartInstances: up after the boot time."""
@@ -135,15 +139,15 @@ class Host:
         old = is_older(self._agent_version, newest)
         if self._agent_wanted and not old:
             return
-        reason = Fetch.START if self._agent_wanted else Fetch.COLD_START
         self._agent_wanted = True
         self._agent_version = newest if old else self._agent_version
         if self.up and not self._settings.install_agent_needs_restart:
             _cancel(self._reviving)
-            self._reviving = asyncio.ensure_future(self._revive(self._settings.install_agent_s, reason))
+            self._reviving = asyncio.ensure_future(self._revive(self._settings.install_agent_s))
 
     def kill_agent(self, seconds: float | None = None) -> None:
         """SIGKILL to the agent: its scripts live on, and its service starts it again after a while."""
+        self.machine.kill_agent()
         self._end_agent()
         pause = self._settings.agent_restart_s if seconds is None else seconds
         self._reviving = asyncio.ensure_future(self._revive(pause))
@@ -173,14 +177,16 @@ class Host:
         """The simulator ends: end everything without a trace in the records."""
         for task in (self._booting, self._asking, self._again, self._freeing, self._reviving, self._reconnecting):
             _cancel(task)
-        self.machine.on_going_down = lambda: None
+        self.machine.on_going_down = self.machine.on_agent_up = self.machine.on_agent_down = lambda: None
         self.machine.on_down = lambda action: None
         if self.agent:
             self.agent.end()
             self.agent = None
         await self.machine.cut_power()
 
-    def _start_agent(self, reason: Fetch) -> None:
+    def _start_agent(self) -> None:
+        _cancel(self._reviving)
+        self._let_agent_go()  # a newer one takes its place
         spec = self.instance.spec
         if self._agent_version != spec.agent.version:
             spec = self.instance.spec = replace(spec, agent=replace(spec.agent, version=self._agent_version))
@@ -188,7 +194,8 @@ class Host:
         power_commands = {} if too_old else POWER_COMMANDS[spec.os]
         self.agent = Agent(self.machine, power_commands, self._clock, self._reports, self.line, self._settings)
         self._audit.machine(self.instance.id, "agent_up")
-        self._fetch_reason = reason
+        self._fetch_reason = Fetch.COLD_START if self._cold else Fetch.START
+        self._cold = False
         self._fetch()
 
     def _fetch(self) -> None:
@@ -207,10 +214,10 @@ class Host:
             self._audit.machine(self.instance.id, "agent_down")
             self.on_agent_down(self)
 
-    async def _revive(self, seconds: float, reason: Fetch = Fetch.START) -> None:
+    async def _revive(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._let_agent_go()  # a newer one takes its place
-        self._start_agent(reason)
+        self._reviving = None
+        await self.machine.start_agent()
 
     async def _reconnect(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

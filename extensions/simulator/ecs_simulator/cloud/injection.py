@@ -18,6 +18,8 @@ from ecs_simulator.fleet_request_faults import RequestFault
 # More than the agent delivers and more than the service keeps (12,000 bytes, 24 KB).
 _FLOOD = b"".join(b"line %05d of what nobody wants to read\n" % number for number in range(1000))
 
+_NOT_ON_NSPAWN = {"clock_skew": "clock of its own", "disk_full": "disk that can be filled"}
+
 
 class FaultRefused(Exception):
     """There is nothing that the fault could hit; the text is one sentence."""
@@ -98,6 +100,8 @@ def _refusal(host: Host, fault: Fault) -> str:
     spec = host.instance.spec
     if fault.name == "clock_skew" and host.machine.kind == "scripted":
         return f"{spec.name} ({spec.id}) is a scripted machine, which has no clock of its own"
+    if fault.name in _NOT_ON_NSPAWN and host.machine.kind == "nspawn":
+        return f"{spec.name} ({spec.id}) is an nspawn machine, which has no {_NOT_ON_NSPAWN[fault.name]}"
     if fault.name == "power_loss" and not host.up:
         return f"{spec.name} ({spec.id}) is not up, so there is no power to lose"
     if fault.name == "agent_killed" and not host.agent:

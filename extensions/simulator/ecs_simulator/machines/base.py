@@ -118,7 +118,8 @@ class Machine(ABC):
     """One machine, down at first.
 
     ``on_going_down`` is called when its operating system begins to go down (not at a power cut), ``on_down`` when it is
-    down by itself or by :meth:`shut_down`, ``on_syslog`` for each message that something on it logs.
+    down by itself or by :meth:`shut_down`, ``on_syslog`` for each message that something on it logs, ``on_agent_up``
+    and ``on_agent_down`` when the agent's service has started or ended while the machine is up.
     """
 
     kind: str
@@ -128,6 +129,8 @@ class Machine(ABC):
         self.on_going_down: Callable[[], None] = lambda: None
         self.on_down: Callable[[PowerAction], None] = lambda action: None
         self.on_syslog: Callable[[str], None] = lambda message: None
+        self.on_agent_up: Callable[[], None] = lambda: None
+        self.on_agent_down: Callable[[], None] = lambda: None
         self._noise = b""
 
     def make_noise(self, noise: bytes) -> None:
@@ -139,8 +142,20 @@ class Machine(ABC):
         return noise
 
     @abstractmethod
-    async def boot(self, boot_id: str) -> None:
-        """Start the machine with a new boot identity."""
+    async def boot(self, boot_id: str, *, with_agent: bool = True) -> bool:
+        """Start the machine; returns whether the agent runs.
+
+        Its boot identity is this one, unless its operating system makes one itself, which is then :attr:`boot_id`.
+        ``with_agent`` is whether the agent's service is to start with it; one with an init system may decide otherwise.
+        """
+
+    async def start_agent(self) -> None:
+        """Let the agent's service start, now and with the machine."""
+        self.on_agent_up()
+
+    def kill_agent(self) -> None:
+        """SIGKILL to the agent."""
+        self.on_agent_down()
 
     @abstractmethod
     async def check(self, script: Script) -> None:

@@ -87,10 +87,11 @@ class ScriptedMachine(base.Machine):
         self._processes: dict[ScriptedProcess, None] = {}
         self._full = False
 
-    async def boot(self, boot_id: str) -> None:
+    async def boot(self, boot_id: str, *, with_agent: bool = True) -> bool:
         self.boot_id = boot_id
         self._boot = Boot(boot_id, self._clock.time())
         self._up = True
+        return with_agent
 
     async def check(self, script: Script) -> None:
         """It has every user and every folder."""

@@ -1,42 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Process 1 of a namespace machine.
 
-Run as ``python -I -S supervisor.py CONTROL_FD`` with the machine's folder as the working directory. It enters
+Run as ``supervisor.py CONTROL_FD`` (see :data:`COMMAND`) with the machine's folder as the working directory. It enters
 namespaces of its own, makes the machine's folder the root, and then serves the simulator over a packet socket:
-it starts and kills processes, collects them, forwards the system log and goes down when told to. When the
-simulator dies the socket ends, process 1 ends with it, and the kernel ends everything on the machine.
+it does what an :class:`~ecs_simulator.machines.executor.Executor` does, collects orphans, forwards the system log and
+goes down when told to. When the simulator dies the socket ends, process 1 ends with it, and the kernel ends everything
+on the machine.
 
 Nothing outside ``/usr`` stays visible, and nobody may not be able to read Python's library, so all imports happen
 first and nothing here may import later (files are opened as bytes: text files import their encoding). It speaks to
 the kernel through ctypes because Python 3.11 has neither ``unshare`` nor ``mount``.
 """
 
-import array
-import base64
 import contextlib
 import ctypes
-import errno
 import json
 import os
-import pwd
-import resource
 import select
 import signal
 import socket
 import sys
 import time
-from typing import Any, NoReturn
+
+from ecs_simulator.machines.executor import (
+    CLONE_NEWUSER,
+    PACKET_BYTES,
+    PR_SET_DUMPABLE,
+    Executor,
+    SimulatorGone,
+    call,
+    write_own_maps,
+)
 
 # <sched.h>, <sys/mount.h>, <sys/prctl.h>
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
-CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
+CLONE_NEWPID = 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 1024, 2048, 1 << 21
 MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
-# <linux/capability.h>
-CAP_SYS_ADMIN = 21
+PR_SET_PDEATHSIG = 1
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+# As little of Python as there can be: a machine boots in the time of a few imports.
+_START = f"import sys; sys.path.append({_PACKAGE!r}); from {__name__} import main; sys.exit(main())"
+COMMAND = [sys.executable, "-I", "-S", "-c", _START]
 
 # How process 1 tells its parent what happens next. Signals do the same for reboot(2): SIGHUP and SIGINT.
 EXIT_RESTART, EXIT_POWER_OFF, EXIT_FAILED = 10, 11, 12
@@ -45,18 +53,8 @@ NOBODY = 65534
 # Users 1 to 65534 of a machine are these outside, where only root may map more than one user. Nobody has them: systemd
 # sets them aside (https://systemd.io/UIDS-GIDS).
 FIRST_USER = 0x70000000
-PACKET_BYTES = 1 << 17
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 INITCTL = "/run/initctl"
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def call(name: str, *arguments: object) -> None:
-    """Call a libc function that returns -1 and sets errno on failure."""
-    if getattr(_libc, name)(*arguments) == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
@@ -147,14 +145,6 @@ def enter_namespaces(mapper: Mapper | None) -> None:
         write_own_maps(0, uid, 0, gid)
 
 
-def write_own_maps(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
-    """The one user and group that everybody may map: who they are."""
-    maps = {"setgroups": "deny", "uid_map": f"{uid} {outer_uid} 1", "gid_map": f"{gid} {outer_gid} 1"}
-    for name, text in maps.items():
-        with open(f"/proc/self/{name}", "wb") as file:
-            file.write(text.encode())
-
-
 def die_with_parent() -> None:
     """SIGKILL when the parent dies. A change of user clears it, so this comes after."""
     call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -217,242 +207,45 @@ def _mount_proc(proc: str, boot_id_file: str) -> None:
     bind(boot_id_file, boot_id, read_only=True)
 
 
-def receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    """A packet and the descriptors that came with it (socket.recv_fds imports a module at its first call)."""
-    data, messages, _flags, _address = control.recvmsg(PACKET_BYTES, socket.CMSG_SPACE(4))
-    descriptors = array.array("i")
-    for level, kind, content in messages:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(content)
-    return data, list(descriptors)
-
-
-def look_up(program: str, path: str) -> str | None:
-    """The first executable file of that name."""
-    for folder in path.split(":"):
-        file = f"{folder}/{program}"
-        if os.path.isfile(file) and os.access(file, os.X_OK):
-            return file
-    return None
-
-
-def become(user: pwd.struct_passwd) -> None:
-    """Run on as a user of the machine, without PAM or a login; where only one user is mapped, in name only."""
-    groups = os.getgrouplist(user.pw_name, user.pw_gid)
-    try:
-        os.setgroups(groups)
-        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-    except OSError:
-        # Its files are root's then, but it has no power over others.
-        call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
-        call("unshare", CLONE_NEWUSER)
-        write_own_maps(user.pw_uid, 0, user.pw_gid, 0)
-
-
-def problem_with(username: str, folder: str) -> str:
-    """What keeps a user from running something in a folder (the default one when empty); empty when nothing does."""
-    home = "/root"
-    if username:
-        try:
-            user = pwd.getpwnam(username)
-        except (KeyError, ValueError):
-            return "no user"
-        if not (user.pw_uid > 0 and user.pw_gid > 0):
-            return "a user like root"
-        home = user.pw_dir
-    if folder:
-        return "" if os.path.isdir(folder) else "no folder"
-    return "" if os.path.isdir(home) else "no home"
-
-
-def fill_disk(*, full: bool) -> None:
-    """Let no process on the machine write anything to a file, or let all of them again.
-
-    A limit on the size of files does it without a file system of the machine's own, and also to who runs already. The
-    error is "File too large" where a full disk says "No space left on device".
-    """
-    own = os.getpid()
-    for name in (str(own), *os.listdir("/proc")):
-        if name.isdigit():
-            with contextlib.suppress(ProcessLookupError):
-                _soft, hard = resource.prlimit(int(name), resource.RLIMIT_FSIZE)
-                resource.prlimit(int(name), resource.RLIMIT_FSIZE, (0 if full else hard, hard))
-
-
 class Supervisor:
     """The main loop of process 1."""
 
     def __init__(self, control: socket.socket, grace_s: float) -> None:
-        self._control = control
+        # Root on the machine could otherwise make read-only mounts writable again.
+        self._executor = Executor(control, confined=True)
         self._grace_s = grace_s
-        self._children: dict[int, int] = {}  # pid inside → number the simulator gave the process
         self._initctl = self._make_initctl()
         self._syslog = self._make_syslog()
-        self._wake = self._make_wakeup()
 
     def serve(self) -> int:
         """Serve until the machine goes down; returns the exit status of process 1."""
-        self._send({"ready": True})
+        self._executor.send({"ready": True})
         while True:
-            sources: list[Any] = [self._control, self._initctl, self._syslog, self._wake]
-            readable, _writable, _errors = select.select(sources, [], [])
-            if self._wake in readable:
-                self._clear_wakeup()
-                self._collect()
+            readable, _writable, _errors = select.select([*self._executor.sources, self._initctl, self._syslog], [], [])
             if self._syslog in readable:
-                self._send({"syslog": self._syslog.recv(8192).decode("utf-8", "replace")})
+                self._executor.send({"syslog": self._syslog.recv(8192).decode("utf-8", "replace")})
             if self._initctl in readable:
                 word = os.read(self._initctl, 64).strip()
                 if word in (b"restart", b"poweroff"):
                     return self._go_down(restart=word == b"restart")
-            if self._control in readable:
-                status = self._serve_request()
-                if status is not None:
-                    return status
-
-    def _serve_request(self) -> int | None:
-        data, descriptors = receive(self._control)
-        if not data:
-            return EXIT_POWER_OFF  # the simulator is gone
-        request = json.loads(data)
-        operation = request["op"]
-        if operation == "start":
-            try:
-                self._start(request, descriptors[0])
-            finally:
-                os.close(descriptors[0])
-        elif operation == "check":
-            self._send({"checked": request["number"], "problem": problem_with(request["user"], request["cwd"])})
-        elif operation == "disk":
-            fill_disk(full=request["full"])
-            self._send({"checked": request["number"], "problem": ""})
-        elif operation == "write":
-            self._write(request)
-        elif operation == "kill":
-            for pid, number in self._children.items():
-                if number == request["number"]:
-                    (os.killpg if request["tree"] else os.kill)(pid, signal.SIGKILL)
-        elif operation == "down":
-            return self._go_down(restart=request["restart"])
-        return None
-
-    def _start(self, request: dict[str, Any], output: int) -> None:
-        """Start a process; the answer carries errno, 0 when it runs."""
-        program = look_up(request["argv"][0], request["env"]["PATH"])
-        answer: dict[str, Any] = {"started": request["number"], "program": program or request["argv"][0]}
-        if not program:
-            self._send({**answer, "errno": None})
-            return
-        news, report = os.pipe()
-        try:
-            pid = os.fork()
-        except OSError as error:  # the machine has used up all processes
-            os.close(news)
-            os.close(report)
-            self._send({**answer, "errno": error.errno})
-            return
-        if pid == 0:
-            self._become_program(program, request, output, report)
-        os.close(report)
-        number = int(os.read(news, 16) or b"0")  # the end comes when the program runs
-        os.close(news)
-        if number:
-            os.waitpid(pid, 0)
-        else:
-            self._children[pid] = request["number"]
-        self._send({**answer, "errno": number})
-
-    @staticmethod
-    def _become_program(program: str, request: dict[str, Any], output: int, report: int) -> NoReturn:
-        """In a process group of its own, output to the given descriptor, input from /dev/null."""
-        try:
-            os.setpgid(0, 0)
-            signal.set_wakeup_fd(-1)
-            # Python ignores SIGPIPE, and what is ignored stays ignored: so shall SIGXFSZ, or a full disk would kill.
-            for number in (signal.SIGCHLD, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
-            null = os.open("/dev/null", os.O_RDONLY)
-            os.dup2(null, 0)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            report = os.dup2(report, 3, inheritable=False)
-            os.closerange(4, 256)
-            # Root on the machine could otherwise make read-only mounts writable again.
-            call("prctl", PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0)
-            os.umask(0o022)
-            environment = request["env"]
-            user = pwd.getpwnam(request["user"]) if request["user"] else None
-            home = user.pw_dir if user else environment["HOME"]
-            os.chdir(request["cwd"] or home)
-            if user:
-                become(user)
-            os.execve(program, request["argv"], {**environment, "HOME": home})
-        except OSError as error:
-            os.write(report, b"%d" % (error.errno or errno.EIO))
-        except (KeyError, ValueError):  # the user is gone, or a NUL in an argument
-            os.write(report, b"%d" % errno.EINVAL)
-        finally:
-            os._exit(127)
-
-    def _write(self, request: dict[str, Any]) -> None:
-        """Write a file into a folder, which is made if need be; the answer carries errno, 0 when it worked."""
-        path, number = f"{request['folder']}/{request['name']}", 0
-        try:
-            os.makedirs(request["folder"], mode=0o755, exist_ok=True)
-            how = os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if request["replace"] else os.O_EXCL)
-            descriptor = os.open(path, how, 0o600)
-            try:
-                content = base64.b64decode(request["content"])
-                while content:
-                    content = content[os.write(descriptor, content) :]
-                os.fchmod(descriptor, request["mode"])
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            number = error.errno or errno.EIO
-        except ValueError:  # a NUL in the name
-            number = errno.EINVAL
-        self._send({"written": path, "errno": number})
-
-    def _collect(self) -> None:
-        """Collect every process that ended, orphans included."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            number = self._children.pop(pid, None)
-            if number is not None:
-                self._send({"exited": number, "status": os.waitstatus_to_exitcode(status)})
+            request = self._executor.serve(readable)
+            if request.get("op") == "down":
+                return self._go_down(restart=request["restart"])
 
     def _go_down(self, *, restart: bool) -> int:
         """SIGTERM to all, a moment of grace, then the end of process 1 ends the rest."""
         # The agent is a service like others: it ends now, and reports nothing of what ends with it.
-        self._send({"going_down": True})
+        self._executor.send({"going_down": True})
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGTERM)
         deadline = time.monotonic() + self._grace_s
         while time.monotonic() < deadline and self._anyone_left():
-            select.select([self._wake], [], [], 0.05)
-            self._clear_wakeup()
+            self._executor.wait(0.05)
         return EXIT_RESTART if restart else EXIT_POWER_OFF
 
-    def _clear_wakeup(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake, 4096)
-
     def _anyone_left(self) -> bool:
-        self._collect()
+        self._executor.collect()
         return any(name.isdigit() and name != "1" for name in os.listdir("/proc"))
-
-    def _send(self, message: dict[str, Any]) -> None:
-        try:
-            self._control.send(json.dumps(message).encode())
-        except OSError:
-            os._exit(EXIT_POWER_OFF)  # the simulator is gone
 
     @staticmethod
     def _make_initctl() -> int:
@@ -466,15 +259,6 @@ class Supervisor:
         syslog.bind("/dev/log")
         os.chmod("/dev/log", 0o666)  # noqa: S103  everybody may log
         return syslog
-
-    @staticmethod
-    def _make_wakeup() -> int:
-        read_end, write_end = os.pipe()
-        for end in (read_end, write_end):
-            os.set_blocking(end, False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        return read_end
 
 
 def machine(control: socket.socket) -> int:
@@ -495,7 +279,10 @@ def machine(control: socket.socket) -> int:
         control.send(json.dumps({"failed": error.strerror or str(error)}).encode())
         return EXIT_FAILED
     os.environ.clear()
-    return supervisor.serve()
+    try:
+        return supervisor.serve()
+    except SimulatorGone:
+        return EXIT_POWER_OFF
 
 
 def main() -> int:
@@ -516,7 +303,3 @@ def main() -> int:
     code = os.waitstatus_to_exitcode(status)
     # reboot(2) on the machine ends process 1 with SIGHUP (restart) or SIGINT (power off).
     return {-signal.SIGHUP: EXIT_RESTART, -signal.SIGINT: EXIT_POWER_OFF}.get(code, code if code >= 0 else EXIT_FAILED)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

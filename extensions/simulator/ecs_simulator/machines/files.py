@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a file gets onto a namespace machine: a program there takes it, with the tools of the machine."""
+"""How a file gets onto a machine with processes: a program there takes it, with the tools of the machine."""
 
 import base64
 from importlib import resources
 
 from ecs_simulator.machines.base import SentFile
 
-_PROGRAM = (resources.files("ecs_simulator.machines.namespace") / "programs" / "receive-file").read_text("utf-8")
+_PROGRAM = (resources.files("ecs_simulator.machines") / "programs" / "receive-file").read_text("utf-8")
 
 # The agent's numbers.
 _PROBLEMS = {
