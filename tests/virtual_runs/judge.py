@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
@@ -228,6 +229,14 @@ def settled_hosts_stay_as_they_are(history: History) -> Found:
                 yield f"restarted {restart.at - verdict.at:.1f} s after the verdict {verdict.content['status']}"
 
 
+def requests_keep_the_settle_time(history: History) -> Found:
+    """A host asks again for a restart in the same boot only when the one that it has asked for must have come."""
+    words = [word for word in history.words if word.text.startswith("state restart: ")]
+    for before, word in pairwise(words):
+        if before.boot == word.boot and word.at - before.at < SETTLE_S - _ROUNDING_S:
+            yield f"{word.run_id} asked for a restart again {word.at - before.at:.1f} s later, in boot {word.boot}"
+
+
 def _others_may_be_at_work(content: Mapping[str, Any]) -> bool:
     """Commands of a controller that died may still be on the host, with times of their own."""
     return content["failure"] in ("agent", "lost", "instance", "timeout", "not_delivered")
@@ -236,6 +245,7 @@ def _others_may_be_at_work(content: Mapping[str, Any]) -> bool:
 _OF_HOSTS: tuple[tuple[str, Callable[[History], Found]], ...] = (
     *(pair for pair in invariants.INVARIANTS if pair[0] != invariants.AFTER_VERDICT),
     (invariants.AFTER_VERDICT, settled_hosts_stay_as_they_are),
+    (invariants.DOUBLE_RESTART, requests_keep_the_settle_time),
 )
 INVARIANTS: tuple[tuple[str, Callable[[Outcome], Told]], ...] = (
     (NOT_STARTED, batches_start_as_they_may),

@@ -208,12 +208,13 @@ class DoubleMachine(base.Machine):
 
     # --- the simulator's machine -------------------------------------------------------------------------------
 
-    async def boot(self, boot_id: str) -> None:
+    async def boot(self, boot_id: str, *, with_agent: bool = True) -> bool:
         self.boot_id = boot_id
         self._booted = self._clock.time()
         self._reboot_required = False
         self._sessions.clear()
         self.up = True
+        return with_agent
 
     async def check(self, script: Script) -> None:
         """It has every user and every folder."""

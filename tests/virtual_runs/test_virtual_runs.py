@@ -55,10 +55,14 @@ def test_the_whole_sdk_says_the_same() -> None:
     plan = _calm()
     direct, whole = play(plan), play(plan, http=True)
     assert not violations(whole)
+    same = ("status", "steps", "cycles", "restarted", "failure", "changed")
     for name, history in direct.histories.items():
-        ((ours,), (theirs,)) = history.verdicts, whole.histories[name].verdicts
-        same = ("status", "steps", "cycles", "restarted", "failure", "changed")
-        assert [ours.content[key] for key in same] == [theirs.content[key] for key in same]
+        ours, theirs = (
+            [[verdict.content[key] for key in same] for verdict in of_host.verdicts]
+            for of_host in (history, whole.histories[name])
+        )
+        assert ours == theirs
+        assert ours
 
 
 def test_a_rollout_with_faults_over_http() -> None:
