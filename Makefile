@@ -40,7 +40,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
 	targets unit integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
-	test-faults test-random test-sample test-matrix simulator-rootfs venv venv-dev clean
+	test-faults test-random test-virtual test-sample test-matrix simulator-rootfs venv venv-dev clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,7 +104,7 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 
 unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
 	@rm -f $(COVERAGE)/unit*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 --durations=10 tests/unit tests/random_runs extensions/simulator/tests
+	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 --durations=10 tests/unit tests/random_runs tests/virtual_runs extensions/simulator/tests
 
 integration: venv-dev ## Run modules, role and demo against the simulator
 	@rm -f $(COVERAGE)/integration*
@@ -125,7 +125,11 @@ test-faults: venv-dev ## Run into every fault of the simulator, by both ways to 
 test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; all follows from a seed but the timing
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m random_runs --runs $(RUNS) --seed $(SEED)
 
-test-sample: venv-dev ## A sample of the kill matrix, of the fault matrix and of the random runs
+test-virtual: venv-dev ## Roll out RUNS=1000 times on a virtual clock, from SEED=1 on; all follows from a seed
+	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m virtual_runs --runs $(RUNS) --seed $(SEED)
+
+test-sample: venv-dev ## A sample of the kill matrix, of the fault matrix, of the random and of the virtual runs
+	@$(MAKE) --no-print-directory test-virtual RUNS=100
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=9
 	@$(MAKE) --no-print-directory test-faults FAULT_SAMPLE=9
 	@$(MAKE) --no-print-directory test-random RUNS=24

@@ -32,9 +32,14 @@ def _story(outcome: Outcome) -> str:
     lines += [f"!!! {violation.host}: {violation.promise}: {violation.what}" for violation in outcome.violations]
     lines.append(pformat(outcome.plan, width=118))
     for history in outcome.histories:
-        lines.append(f"--- {history.host}")
-        lines += [f"{_clock(at)} {text}" for at, text in sorted(_events(history), key=lambda event: event[0])]
+        lines += story_of(history)
     return "\n".join(lines)
+
+
+def story_of(history: History) -> list[str]:
+    """All that happened on a host, in its order."""
+    events = sorted(_events(history), key=lambda event: event[0])
+    return [f"--- {history.host}", *(f"{_clock(at)} {text}" for at, text in events)]
 
 
 def _events(history: History) -> Iterator[tuple[float, str]]:

@@ -89,8 +89,9 @@ class GatedHost(HostUnderTest):
         for real, ours in (
             ("/proc/sys/kernel/random/boot_id", "boot_id"),
             ("/proc/uptime", "uptime"),
-            ("/run/reboot-required", "reboot-required"),
+            (f"{self.etc}/run-reboot-required", "reboot-required"),
         ):
+            assert real in self.runner_text
             self.runner_text = self.runner_text.replace(real, str(self.folder / ours))
         self.runner_text = HOOKS + self.runner_text.replace("    sleep 1\n", "    sleep 0.01\n")
         self._ledger_read = 0

@@ -159,6 +159,8 @@ def test_the_runner_decides_like_the_model(tmp_path: Path, method: str) -> None:
 def _write_records(real: HostUnderTest, host: Host) -> None:
     real.run.mkdir(parents=True)
     if host.wish:
+        (real.run / "steps" / "one").mkdir(parents=True)
+        (real.run / "steps" / "one" / "finished").write_text("done 1 2026-11-22T01:02:03Z 1-1\n", encoding="utf-8")
         (real.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
     if host.request:
         this_boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

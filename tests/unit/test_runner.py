@@ -266,6 +266,32 @@ def test_a_restart_that_a_step_wants_survives_a_power_cut(host: HostUnderTest) -
     assert host.continue_(step("one", restart="always")).said == (194, "restart")
 
 
+@pytest.mark.parametrize("more", [{"rerun": "yes"}, {"unless": "false"}])
+def test_a_step_that_has_not_finished_has_no_restart_yet(host: HostUnderTest, more: dict[str, str]) -> None:
+    """The power goes between the wish and the end of the step: it runs again, and wants its restart once."""
+    again = step("one", restart="always", **more)
+    assert host.continue_(again).said == (194, "restart")
+    host.pretend_restart()
+    (host.run / "restart_requested").unlink()
+    (host.run / "steps" / "one" / "finished").unlink()
+    (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
+    assert host.continue_(again).said == (194, "restart")
+    assert host.traced == ["one", "one"]
+
+
+def test_a_guard_that_says_done_does_not_take_the_restart_away(host: HostUnderTest) -> None:
+    """The keeper dies between the wish and the end of the step, which its guard then finds done."""
+    guarded = step("one", restart="always", unless="grep -q one $TRACE")
+    assert host.continue_(guarded).said == (194, "restart")
+    (host.run / "restart_requested").unlink()
+    (host.run / "steps" / "one" / "finished").unlink()
+    (host.run / "restart_wanted").write_text("step:one\n", encoding="utf-8")
+    answer = host.continue_(guarded)
+    assert answer.said == (194, "restart")
+    assert answer.trailer.steps["one"]["state"] == "skipped"
+    assert host.traced == ["one"]
+
+
 def test_a_wish_that_became_a_request_is_not_granted_twice(host: HostUnderTest) -> None:
     """The power goes between the request and the end of the wish."""
     steps = (step("one", restart="always"), step("two"))

@@ -15,6 +15,17 @@ _MARK = "cloudops.alibaba/1 "
 _POLYNOMIAL = 0x04C11DB7
 
 
+def _remainder(byte: int) -> int:
+    """What a byte leaves of itself in a checksum."""
+    crc = byte << 24
+    for _bit in range(8):
+        crc = (crc << 1) ^ (_POLYNOMIAL if crc & 0x80000000 else 0)
+    return crc & 0xFFFFFFFF
+
+
+_REMAINDERS = tuple(map(_remainder, range(256)))
+
+
 @dataclass(frozen=True)
 class Trailer:
     """What the host says of its run.
@@ -143,8 +154,5 @@ def cksum(data: bytes) -> int:
         data += bytes([length & 0xFF])
         length >>= 8
     for byte in data:
-        crc ^= byte << 24
-        for _bit in range(8):
-            crc = (crc << 1) ^ (_POLYNOMIAL if crc & 0x80000000 else 0)
-        crc &= 0xFFFFFFFF
+        crc = (crc << 8) & 0xFFFFFFFF ^ _REMAINDERS[crc >> 24 ^ byte]
     return crc ^ 0xFFFFFFFF

@@ -54,9 +54,18 @@ end_while_restart_may_come() {
   end_with pending "$3 $age s ago"
 }
 
+# The wish of a step that has begun and not finished waits for that: it may run again, and would then have its restart
+# twice.
+restart_for_finished_step() {
+  wish=$(cat "$run/restart_wanted" 2>/dev/null)
+  if [ -n "$wish" ] && [ -s "$run/steps/${wish#step:}/finished" ]; then
+    restart_for "$wish"
+  fi
+}
+
 restart_after_step() {
-  if [ "$wants_restart" = yes ]; then
-    restart_for "step:$name"
+  if [ -s "$run/restart_wanted" ]; then
+    restart_for_finished_step
   elif [ "$restart" = if_required ]; then
     restart_on_evidence
   fi
