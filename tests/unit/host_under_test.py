@@ -217,7 +217,7 @@ def session_of(pid: int) -> int | None:
 
 def kill_everything(host: HostUnderTest, *, but: int | None = None) -> None:
     """A power cut, as far as processes are concerned, of which the session of one process is spared."""
-    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))} - {but and os.getsid(but)}
+    sessions = {session_of(pid) for pid in processes_with(str(host.base))} - {None, but and os.getsid(but)}
 
     def members() -> list[int]:
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
