@@ -110,8 +110,11 @@ def test_without_such_a_patch_there_is_none(host: HostUnderTest, zypper: RealRpm
     assert answer.trailer.evidence == "not_required"
 
 
-def test_a_repository_that_cannot_be_read_is_a_failure(host: HostUnderTest, zypper: RealRpms) -> None:
-    zypper.know("gone", "http://127.0.0.1:1/nosuch")
+@pytest.mark.parametrize("place", ["http://127.0.0.1:1/gone", "file://{folder}/gone"])
+def test_a_repository_that_cannot_be_read_is_a_failure(
+    host: HostUnderTest, zypper: RealRpms, tmp_path: Path, place: str
+) -> None:
+    zypper.know("gone", place.format(folder=tmp_path))
     answer = host.continue_(OS_UPDATES)
     assert answer.said == (1, "failed")
     assert "it is unknown whether there are updates" in answer.output
