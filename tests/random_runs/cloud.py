@@ -83,8 +83,8 @@ class Cloud:
 
     def ledger(self, instance_id: str) -> list[str]:
         """What the steps wrote on a host."""
-        found = list((Path(self._folder.name) / "state").rglob(f"*{instance_id}*/**{LEDGER}"))
-        return found[0].read_text(encoding="utf-8").splitlines() if found else []
+        ledger = Path(self._folder.name, "state", "machines", instance_id, f"root{LEDGER}")
+        return ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
 
     def fault(self, instance_id: str, name: str, seconds: float | None) -> bool:
         """Switch a fault on, now; False when there is nothing that it could hit."""
