@@ -4,15 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from ..module_utils._patch.plan import VERSION
-
 DOCUMENTATION = r"""
 name: patch_plan
 short_description: Read the plan of a run
@@ -45,6 +36,15 @@ _raw:
   type: list
   elements: dict
 """
+
+import json
+import os
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..module_utils._patch.plan import VERSION
 
 _NO_PLAN: dict[str, Any] = {"order": [], "sizes": []}
 

@@ -204,8 +204,7 @@ def seeded(data: st.DataObject) -> Random:
 
 
 def chooser(data: st.DataObject) -> Callable[[int], int]:
-    random = seeded(data)
-    return lambda number: random.randrange(number)
+    return seeded(data).randrange
 
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

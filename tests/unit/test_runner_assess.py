@@ -209,7 +209,7 @@ def test_an_assessment_waits_for_a_run_at_work(host: HostUnderTest) -> None:
     run = host.start(step("slow", script=f"echo slow >> $TRACE; while [ ! -e {gate} ]; do sleep 0.05; done"))
     until(lambda: host.traced == ["slow"])
     looking = host.start(step("x", unless="echo looked >> $TRACE; false"), mode="assess")
-    until(lambda: (host.base / "assess" / "r-1" / "lock").exists())
+    until((host.base / "assess" / "r-1" / "lock").exists)
     assert host.traced == ["slow"]
     gate.touch()
     output, _nothing = looking.communicate(timeout=60)
