@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import sanitize_keys
+from ansible.module_utils.common.parameters import remove_values, sanitize_keys
 
 from ._progress import Progress
 from ._sdk.client import Connection
@@ -79,6 +79,9 @@ class Module(AnsibleModule):  # type: ignore[misc]  # Ansible's own types are no
 
     def _quiet(self, result: dict[str, Any]) -> dict[str, Any]:
         quiet: dict[str, Any] = sanitize_keys(result, self.no_log_values)
+        # Of all that a module returns, Ansible does not look for secrets in these.
+        if "warnings" in quiet:
+            quiet["warnings"] = remove_values(quiet["warnings"], self.no_log_values)
         # With -vvv Ansible would show all arguments here.
         return quiet | {"invocation": {}}
 

@@ -293,8 +293,8 @@ instances:
       type: int
     status:
       description:
-        - One of restarted (and proven), patched, unchanged, failed and unknown. In check mode, checked; with
-          O(mode=assess), assessed.
+        - One of restarted (and proven), patched, unchanged, failed and unknown; not_reached for one that the preflight
+          has denied (C(max_unavailable)). In check mode, checked; with O(mode=assess), assessed.
       type: str
       sample: restarted
     ok:
@@ -305,7 +305,8 @@ instances:
       type: bool
     failure:
       description:
-        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost and health.
+        - Null, or one of script, timeout, stopped, agent, network, instance, input, not_delivered, lost, budget and
+          health.
         - With health, all steps and restarts are done, and then the host was not well, as O(health) wants it.
       type: str
     blame:

@@ -15,6 +15,7 @@ description:
     warned of. When events cannot be read, it goes on without them, and says so.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
+  - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
   - cloudops.alibaba._attributes.info_module
@@ -106,6 +107,45 @@ options:
     type: str
     choices: [never, if_required, always]
     default: if_required
+  max_unavailable:
+    description:
+      - How many instances of a group may be unavailable at once. Those are the ones that are not running, whose agent
+        is not online, that have failed earlier in this run (O(failed_instance_ids)), or that another run works on. If
+        not set, nothing is counted.
+      - The hosts of the batch that fit are leased, with a tag C(cloudops-lease.RUN_ID) on the instance that says until
+        when. Runs of all controllers respect it. The others are denied, and nothing is done to them. In check mode
+        nothing is leased and nobody is waited for.
+      - M(cloudops.alibaba.ecs_patch_release) gives hosts back.
+    type: dict
+    suboptions:
+      hosts:
+        description: A number, or a percentage of the group, which is floored and at least 1.
+        type: str
+        required: true
+      by:
+        description:
+          - What the instances of a group agree in, V(zone) and C(tag:KEY) with the key of a tag.
+          - With a tag, a group is of all instances of the region, else of O(all_instance_ids).
+        type: list
+        elements: str
+        default: [zone]
+      wait_s:
+        description: How many seconds to wait for what other runs work on.
+        type: int
+        default: 1800
+      lease_s:
+        description: For how many seconds hosts are leased, more than hooks, a batch and a restart may take.
+        type: int
+        default: 8400
+      settle_s:
+        description: How many seconds it may take until a tag that was written is read by everybody.
+        type: int
+        default: 5
+  failed_instance_ids:
+    description: The instances that have failed earlier in this run, for O(max_unavailable).
+    type: list
+    elements: str
+    default: []
   steps:
     description:
       - What M(cloudops.alibaba.ecs_patch) is to do, in its words. It is only compared with O(plan).
@@ -128,6 +168,7 @@ options:
     default: []
 seealso:
   - module: cloudops.alibaba.ecs_patch
+  - module: cloudops.alibaba.ecs_patch_release
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)
 """
@@ -241,11 +282,14 @@ instances:
         restart_settles:
           description: Whether a restart through the API does away with it.
           type: bool
+    leased_until:
+      description: Until when it is leased, or null.
+      type: str
     ok:
-      description: Whether it is fit.
+      description: Whether it is fit, and within O(max_unavailable).
       type: bool
     failure:
-      description: Null, or one of agent, instance, input, network and lost.
+      description: Null, or one of agent, budget, instance, input, network and lost.
       type: str
     error_code:
       description: The API's error code, or null.
@@ -264,7 +308,8 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import Context, checked, run_module
+from ..module_utils._module import PROGRESS_SPEC, Context, checked, run_module
+from ..module_utils._patch.budget import BUDGET_SPEC
 from ..module_utils._patch.hooks import HOOKS
 from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, preflight
 from ..module_utils._patch.stop import STOP_SPEC
@@ -283,6 +328,9 @@ def core(context: Context) -> dict:
         hooks=params["hooks"],
         stop=params["stop"],
         restart=params["restart"],
+        max_unavailable=params["max_unavailable"],
+        failed_instance_ids=params["failed_instance_ids"],
+        dry=context.check_mode,
         steps=checked(params["steps"], STEP_SPEC, "steps"),
         plan=params["plan"],
         members=params["members"],
@@ -293,7 +341,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
+        PROGRESS_SPEC
+        | {
             "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "all_instance_ids": {"type": "dict", "default": {}},
             "run_id": {"type": "str"},
@@ -302,6 +351,8 @@ def main() -> None:
             "hooks": {"type": "dict", "default": {}, "options": {moment: {"type": "path"} for moment in HOOKS}},
             "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
+            "max_unavailable": {"type": "dict", "options": BUDGET_SPEC},
+            "failed_instance_ids": {"type": "list", "elements": "str", "default": []},
             "steps": {"type": "list", "elements": "dict", "default": []},
             "plan": {"type": "dict", "default": {}},
             "members": {"type": "list", "elements": "str", "default": []},

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -118,6 +120,13 @@ class Cloud(Controller):
         """The audit log's lines with these values."""
         lines = [json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines()]
         return [line for line in lines if wanted.items() <= line.items()]
+
+
+def client_of(cloud: Cloud) -> Client:
+    """Alibaba's SDK against a cloud."""
+    endpoint = cloud.environment["ALIBABA_CLOUD_ECS_ENDPOINT"].removeprefix("http://")
+    keys = {"access_key_id": "demo", "access_key_secret": "demo-secret"}
+    return Client(Config(**keys, endpoint=endpoint, protocol="http", region_id=REGION))
 
 
 def _await_ready(process: subprocess.Popen[bytes], ready_file: Path) -> None:

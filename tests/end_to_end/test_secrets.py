@@ -103,6 +103,7 @@ def ordinary(module: str, ids: dict[str, str]) -> dict[str, Any]:
         "ecs_instance_state": {"instance_ids": [ids["off"]], "state": "stopped"},
         "ecs_patch": {"instances": [{"instance_id": ids["a"]}], "preflight": "{{ result_0 }}", "steps": []},
         "ecs_patch_info": {"instances": [{"instance_id": ids["a"]}]},
+        "ecs_patch_release": {"instances": [{"instance_id": ids["a"]}], "run_id": "CHG-1"},
         "ecs_reboot": {"instance_ids": [ids["off"]], "fail_on_instance_failure": False},
         "ecs_run_command": {"instance_ids": [ids["a"]], "content": "true", "timeout": 30},
         "ecs_send_file": {"instance_ids": [ids["a"]], "dest": "/etc/motd", "content": "x", "timeout": 30},

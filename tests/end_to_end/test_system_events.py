@@ -9,21 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from alibabacloud_ecs20140526 import models
-from alibabacloud_ecs20140526.client import Client
-from alibabacloud_tea_openapi.models import Config
-from end_to_end.clouds import REGION, ROOT, UPDATES, Cloud, Outcome, make_cloud
+from end_to_end.clouds import REGION, ROOT, UPDATES, Cloud, Outcome, client_of, make_cloud
 
 PATCH = ROOT / "playbooks" / "patch.yml"
 REBOOT = "SystemMaintenance.Reboot"
-
-
-def client_of(cloud: Cloud) -> Client:
-    endpoint = cloud.environment["ALIBABA_CLOUD_ECS_ENDPOINT"].removeprefix("http://")
-    return Client(
-        Config(
-            access_key_id="demo", access_key_secret="demo-secret", endpoint=endpoint, protocol="http", region_id=REGION
-        )
-    )
 
 
 def announce(cloud: Cloud, *hosts: str, type_: str = REBOOT, seconds: float = 3600, real: bool = False) -> list[str]:

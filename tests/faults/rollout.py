@@ -119,9 +119,7 @@ class Rollout:
 def roll_out(cell: Cell, cloud: Cloud) -> Rollout:
     """Run the playbook, ours or one of a user's own."""
     plan = cell.plan
-    steps = [
-        {key: value for key, value in step.options(plan.run_id).items() if value is not None} for step in plan.steps
-    ]
+    steps = [_options(step, plan.run_id) for step in plan.steps]
     variables = {
         "patch_hosts_run_id": plan.run_id,
         "patch_hosts_steps": steps,
@@ -142,6 +140,14 @@ def roll_out(cell: Cell, cloud: Cloud) -> Rollout:
         hosts = dict(json.loads(base64.b64decode(text)) for text in texts)
     verdicts = {name: host for name, host in hosts.items() if host.get("run_id")}
     return Rollout(cell, cloud, outcome.status, outcome.output, verdicts, time.time())
+
+
+def _options(step: StepPlan, run_id: str) -> dict[str, Any]:
+    """A step as the role takes it; where it has begun, it says so in the host's log, for faults that wait for it."""
+    options = {key: value for key, value in step.options(run_id).items() if value is not None}
+    if "script" in options:
+        options["script"] = options["script"].replace("note start\n", f"note start\nlogger '{step.name} is at work'\n")
+    return options
 
 
 def _own_play() -> dict[str, Any]:

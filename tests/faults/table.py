@@ -53,7 +53,7 @@ def _logged(text: str) -> dict[str, str]:
     return {"syslog": text}
 
 
-IN_A_STEP = _logged("step first: attempt 1 starts")
+IN_A_STEP = _logged("first is at work")
 AT_A_REQUEST = _logged("state restart: ")
 AT_THE_END = _logged("state done")
 

@@ -180,6 +180,13 @@ class Run:
             "max_restarts": MOST_RESTARTS,
             "timeout": self.plan.timeout_s if self.started < 2 else 120,
             "runner_dir": str(ROOT / "roles" / "patch_hosts" / "files"),
+            "hooks": {},
+            "plan": {},
+            "members": [],
+            "stop": {},
+            "mode": "patch",
+            "health": None,
+            "soak_time": 0,
         }
 
     # --- what goes wrong ---------------------------------------------------------------------------------------

@@ -152,6 +152,7 @@ class FakeApi:
     sent: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     sent_file: Callable[[str, str], TaskRow] = task
+    refuse_tags: Callable[[], Exception | None] = lambda: None
     deaf: Callable[[], Exception | None] = lambda: None
     on_reboot: Callable[[str], PowerRow | Exception] = lambda instance_id: PowerRow(instance_id, "200", "success")
     on_power: Callable[[str, str], PowerRow | Exception] = lambda action, instance_id: PowerRow(instance_id, "200", "")
@@ -320,6 +321,21 @@ class FakeApi:
     def describe_system_events(self, instance_ids: Sequence[str], statuses: Sequence[str]) -> Iterator[EventRow]:
         self.calls.append(("describe_system_events", list(instance_ids)))
         yield from (event for event in self.events if event.instance_id in instance_ids and event.status in statuses)
+
+    def tag_instances(self, instance_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        self.calls.append(("tag_instances", list(instance_ids)))
+        if error := self.refuse_tags():
+            raise error
+        for id_ in instance_ids:
+            self.instances[id_] = replace(self.instances[id_], tags={**self.instances[id_].tags, **tags})
+
+    def untag_instances(self, instance_ids: Sequence[str], keys: Sequence[str]) -> None:
+        self.calls.append(("untag_instances", list(instance_ids)))
+        if error := self.refuse_tags():
+            raise error
+        for id_ in instance_ids:
+            tags = {key: value for key, value in self.instances[id_].tags.items() if key not in keys}
+            self.instances[id_] = replace(self.instances[id_], tags=tags)
 
     def _power(self, action: str, instance_ids: Sequence[str]) -> list[PowerRow]:
         self.calls.append((action, list(instance_ids)))

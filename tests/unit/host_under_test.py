@@ -11,14 +11,14 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.delivery import read_runner
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.trailer import Trailer, read_trailer
 
-RUNNER = read_runner(Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files")
+FILES = Path(__file__).resolve().parents[2] / "roles" / "patch_hosts" / "files"
 OS_UPDATES = {"name": "os_updates", "builtin": "os_updates", "rerun": "yes", "restart": "if_required", "updates": "all"}
 OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
 
@@ -52,8 +52,20 @@ class HostUnderTest:
         self.trace.touch()
         self.etc = folder / "etc"
         self.etc.mkdir()
-        self.runner_text = RUNNER
-        # What this computer happens to be is not the host's business.
+        self.take_runner()
+        program = shutil.which(shell)
+        assert program
+        # The runner starts itself with sh: that is the shell under test.
+        (self.programs / "sh").symlink_to(program)
+        self.program("logger", "exit 0")
+        self.distribution("alinux")
+        ask = f"{self.programs}/needs-restarting"
+        self.program("dnf", f'[ "$2" = needs-restarting ] && [ -e {ask} ] && exec {ask} -r; exit 9')
+        self._folder = folder
+
+    def take_runner(self, *, without: Collection[str] = ()) -> None:
+        """Take the runner, which looks below this folder for what this computer happens to be."""
+        self.runner_text = read_runner(FILES, without=without)
         for path in (
             "/etc/os-release",
             "/etc/zypp",
@@ -64,15 +76,6 @@ class HostUnderTest:
         ):
             assert path in self.runner_text
             self.runner_text = self.runner_text.replace(path, f"{self.etc}/{path.strip('/').replace('/', '-')}")
-        program = shutil.which(shell)
-        assert program
-        # The runner starts itself with sh: that is the shell under test.
-        (self.programs / "sh").symlink_to(program)
-        self.program("logger", "exit 0")
-        self.distribution("alinux")
-        ask = f"{self.programs}/needs-restarting"
-        self.program("dnf", f'[ "$2" = needs-restarting ] && [ -e {ask} ] && exec {ask} -r; exit 9')
-        self._folder = folder
 
     def program(self, name: str, text: str) -> None:
         """Put a program where the runner finds it first."""
@@ -214,7 +217,7 @@ def session_of(pid: int) -> int | None:
 
 def kill_everything(host: HostUnderTest, *, but: int | None = None) -> None:
     """A power cut, as far as processes are concerned, of which the session of one process is spared."""
-    sessions = {os.getsid(pid) for pid in processes_with(str(host.base))} - {but and os.getsid(but)}
+    sessions = {session_of(pid) for pid in processes_with(str(host.base))} - {None, but and os.getsid(but)}
 
     def members() -> list[int]:
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]

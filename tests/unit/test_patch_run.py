@@ -55,6 +55,7 @@ class World:
     def preflight(self, **more: Any) -> dict[str, Any]:
         options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
         options |= {"hooks": {}, "stop": {}, "clock": self.clock, "progress": Lines(self.clock), "region_id": "r-1"}
+        options |= {"max_unavailable": None, "failed_instance_ids": [], "dry": False}
         options |= {"steps": [], "plan": {}, "members": []}
         return preflight(self.connect, self.instances, **options | more)
 

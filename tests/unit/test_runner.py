@@ -42,6 +42,16 @@ def test_steps_run_in_order_and_once(host: HostUnderTest) -> None:
     assert not list(host.base.glob("delivery.*"))
 
 
+def test_parts_that_a_run_has_no_use_for_are_not_missed(host: HostUnderTest) -> None:
+    host.take_runner(without={"assess", "health", "same"})
+    wants = step("one", restart="always")
+    assert host.continue_(wants, step("two", "exit 1")).said == (194, "restart")
+    host.pretend_restart()
+    assert host.continue_(wants, step("two", "exit 1")).said == (1, "failed")
+    assert host.continue_(wants, step("two")).said == (0, "done")
+    assert "not found" not in (host.run / "log").read_text(encoding="utf-8")
+
+
 def test_output_goes_to_the_log_and_not_to_the_answer(host: HostUnderTest) -> None:
     answer = host.continue_(step("loud", "echo secret-output; echo more >&2"))
     assert "secret-output" not in answer.output

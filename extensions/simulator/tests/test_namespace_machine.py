@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ecs_simulator.fleet_instances import InstanceSpec, Update
@@ -328,6 +329,16 @@ async def test_who_stops_waiting_for_the_end_stops_nobody_else(guest: Guest) -> 
     first.cancel()
     await guest.machine.cut_power()
     assert len(guest.downs) == 1
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_is_none(guest: Guest) -> None:
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: problems.append(context))
+    asking = asyncio.ensure_future(guest.machine.check(Script("x.sh", b"")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await guest.machine.check(Script("y.sh", b""))  # answered after the first
+    assert not problems
 
 
 async def test_the_agent_ends_when_the_shutdown_begins(namespaces: None, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ BLAMES = (
     "input",
     "not_delivered",
     "lost",
+    "budget",
     "hook",
     "health",
     OFFLINE,

@@ -10,7 +10,7 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,12 @@ _LONG_NAME = re.compile(r"^(?:function (?=\S+ )|(?=\$[A-Z_]+ = ))(\S{5,})", re.M
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_runner(folder: Path) -> str:
+def read_runner(folder: Path, *, without: Collection[str] = ()) -> str:
     """The step runner in one piece, from its files below the role's folder ``files``; OSError when one is missing.
 
-    Comments stay at home: they are a third of a delivery, and its room is limited.
+    Comments stay at home, and so do the parts that a run has no use for (``without``): a delivery has little room.
     """
-    return "#!/bin/sh\n" + _join(folder, "sh", SH_PARTS)
+    return "#!/bin/sh\n" + _join(folder, "sh", [part for part in SH_PARTS if part not in without])
 
 
 def read_windows_runner(folder: Path, *, updates: bool = True) -> str:
@@ -80,12 +80,11 @@ def _join(folder: Path, suffix: str, parts: Sequence[str]) -> str:
 class _Platform:
     """What differs in deliveries: the script that unpacks one, the runner, and how files are named and packed.
 
-    ``small_runner`` is what steps that are all scripts can do with.
+    ``runner`` makes the runner for a run and its steps.
     """
 
     deliver: str
-    runner: str
-    small_runner: str
+    runner: Callable[[Policy, Sequence[Step]], str]
     suffix: str
     mark: bytes
     pack: Callable[[dict[str, bytes]], str]
@@ -97,13 +96,19 @@ class Courier:
     def __init__(self, runner_dir: str | Path) -> None:
         folder = Path(runner_dir)
         try:
-            runner = read_runner(folder)
+            runner, small_runner = read_windows_runner(folder), read_windows_runner(folder, updates=False)
+            read_runner(folder)  # so that a part that is missing is known now
             self._platforms = {
-                "linux": _Platform(_read(folder / "deliver.sh"), runner, runner, "", b"", _tar),
+                "linux": _Platform(
+                    _read(folder / "deliver.sh"),
+                    lambda policy, _steps: read_runner(folder, without=_no_use(policy)),
+                    "",
+                    b"",
+                    _tar,
+                ),
                 "windows": _Platform(
                     _INDENTATION.sub("", _COMMENT.sub("", _read(folder / "deliver.ps1"))),
-                    read_windows_runner(folder),
-                    read_windows_runner(folder, updates=False),
+                    lambda _policy, steps: runner if any(step.builtin for step in steps) else small_runner,
                     ".ps1",
                     _BYTE_ORDER_MARK,
                     _zip,
@@ -137,8 +142,7 @@ class Courier:
             "steps": len(steps),
         }
         how = self._platforms[platform]
-        runner = how.runner if any(step.builtin for step in steps) else how.small_runner
-        files = {f"runner{how.suffix or '.sh'}": runner.encode()}
+        files = {f"runner{how.suffix or '.sh'}": how.runner(policy, steps).encode()}
         if policy.health.wanted:
             request |= policy.health.settings
             if policy.health.script:
@@ -147,6 +151,12 @@ class Courier:
         for number, step in enumerate(steps, start=1):
             files |= _step_files(f"steps/{number:02d}", step, how)
         return how.deliver.replace(_PLACEHOLDER, how.pack(files))
+
+
+def _no_use(policy: Policy) -> set[str]:
+    """The parts of the runner that a run does not call."""
+    without = set() if policy.mode == "assess" else {"assess"}
+    return without if policy.health.wanted else without | {"health", "same"}
 
 
 def _read(path: Path) -> str:

@@ -21,6 +21,8 @@ from .trailer import read_trailer
 
 RUN_TAG = "cloudops-run"
 WORK_TAG = "cloudops-work"
+# A host that was told to restart goes down after a moment; the settle time is 120 s, if nobody says otherwise.
+_MAY_GO_DOWN_S = 180.0
 # Not the run's: a host that was only looked at has not begun it.
 ASSESS_TAG = "cloudops-assess"
 
@@ -34,6 +36,21 @@ def tags_of(policy: Policy, steps: Sequence[Step], method: str) -> dict[str, str
 def asked_before(api: CommandApi, run_id: str) -> set[str]:
     """The instances that the run has been sent to already."""
     return {instance_id for row in api.describe_invocations({RUN_TAG: run_id}) for instance_id in row.tasks}
+
+
+def at_work(api: CommandApi, run_id: str, now: float) -> set[str]:
+    """The instances that the run is at work on, or may restart by what it has said there lately.
+
+    ``now`` is in seconds since the epoch.
+    """
+    newest: dict[str, TaskRow] = {}
+    for row in sorted(api.describe_invocations({RUN_TAG: run_id}), key=lambda row: row.created_at or 0.0):
+        newest |= row.tasks
+    return {
+        instance_id
+        for instance_id, task in newest.items()
+        if not is_final(task) or (task.finished is not None and now - task.finished < _MAY_GO_DOWN_S)
+    }
 
 
 def adopt(

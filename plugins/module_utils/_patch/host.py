@@ -15,12 +15,13 @@ from .._instances.failure import Failure
 from .._instances.power import PowerApi
 from .._restart.coming_back import looks_back
 from .._waiting import Clock, Deadline
+from .leasing import TagApi
 from .requests import Request, after_answer
 from .trailer import Trailer, read_trailer, without_trailer
 from .verdict import verdict_of
 
 
-class PatchApi(CommandApi, PowerApi, EventApi, Protocol):
+class PatchApi(CommandApi, PowerApi, EventApi, TagApi, Protocol):
     """The calls that patching needs."""
 
 

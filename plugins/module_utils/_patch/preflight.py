@@ -154,6 +154,7 @@ def _entry(region_id: str, method: str | None, seen: Seen, failure: Failure | No
         "agent_version": (seen.agent.version or None) if seen.agent else None,
         "restart_method": method,
         "events": None,
+        "leased_until": None,
         "resumed": False,
         "returning": False,
         "moved": False,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,15 +12,19 @@ from typing import Any
 from .._instances.failure import Failure
 from .._progress import Progress, count, duration
 from .._sdk.errors import BadInput, CloudError
+from .._sdk.shapes import parse_time
 from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
+from .booking import book_batch
+from .budget import read_budget
 from .delivery import Courier
 from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
 from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
+from .leasing import release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
 from .steps import Policy, Step, check_run_id, inputs_of, needs_platform, read_steps, unix_lines
 from .stop import read_conditions, stop_before
@@ -64,6 +68,9 @@ def preflight(
     members: Sequence[str],
     hooks: Mapping[str, str],
     stop: Mapping[str, Any],
+    max_unavailable: Mapping[str, Any] | None,
+    failed_instance_ids: Sequence[str],
+    dry: bool,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -73,6 +80,7 @@ def preflight(
     looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
     refused when anything in all of it has moved; in later ones hosts that have are unfit.
     """
+    budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
     names = _names(instances)
@@ -90,9 +98,10 @@ def preflight(
     report: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     errors: list[CloudError] = []
+    apis: dict[str, PatchApi] = {}
     for region, ids in regions.items():
         try:
-            api = connect(region)
+            apis[region] = api = connect(region)
             found = examine(api, ids, method, earlier, now=clock.time())
             notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
             report |= found
@@ -108,6 +117,18 @@ def preflight(
         else:
             report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
         report = {instance_id: report[instance_id] for instance_id in names.values()}
+    if budget:
+        notes += book_batch(
+            apis,
+            report,
+            budget=budget,
+            owner=run_id,
+            play=all_instance_ids.values(),
+            failed=failed_instance_ids,
+            dry=dry,
+            clock=clock,
+            progress=progress,
+        )
     return fixed | {
         "token": token_of(run_id, report),
         "deadline": conditions.deadline,
@@ -174,6 +195,7 @@ def patch(
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     _check_limits(settle_s, most_restarts, limits)
     limits = _until_deadline(limits, preflight.get("deadline"), clock)
+    limits = _within_leases(limits, preflight["instances"].values(), clock)
     fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
@@ -281,7 +303,7 @@ def _hosts(
                 instance_id=key,
                 region_id=region,
                 run_id=run_id,
-                status="not_reached" if report.get("moved") else "failed",
+                status="not_reached" if report.get("moved") or report["failure"] == "budget" else "failed",
                 failure=Failure(report["failure"], report["error_info"], report["error_code"] or ""),
             )
             for key, report in reports.items()
@@ -303,6 +325,38 @@ def _events(
         ids = [host.instance_id for host in hosts if host.api is api and host.instance_id in known]
         found |= events_after(api, verdicts, {key: known[key] for key in ids}, clock)
     return found
+
+
+def _within_leases(limits: Limits, reports: Iterable[Mapping[str, Any]], clock: Clock) -> Limits:
+    """No host is worked on, or away for a restart, when its lease is over: hooks may have taken some of its time."""
+    ends = [parse_time(report["leased_until"]) for report in reports if report.get("leased_until")]
+    if not ends:
+        return limits
+    left_s = int(min(end or 0.0 for end in ends) - clock.time()) - limits.restart_timeout_s - limits.soak_s
+    if left_s < 1:
+        raise BadInput(
+            "The hosts of the batch are leased for too short a time to begin now: lease_s of max_unavailable must be "
+            "more than what hooks, the batch, its soak and a restart take. Nothing was done."
+        )
+    return replace(limits, timeout_s=min(limits.timeout_s, left_s))
+
+
+def give_back(
+    connect: Connect, instances: Sequence[Mapping[str, Any]], region_id: str | None, *, run_id: str, dry: bool
+) -> dict[str, Any]:
+    """Release what the run has leased. When that fails the leases end by themselves, so it is a warning."""
+    run_id = check_run_id(run_id)
+    _names(instances)
+    released: list[str] = []
+    warnings: list[str] = []
+    for region, ids in _by_region(instances, region_id).items():
+        try:
+            if not dry:
+                release(connect(region), ids, run_id)
+            released += ids
+        except CloudError as error:
+            warnings.append(f"Leases of run {run_id} stay until they end by themselves. {error}")
+    return {"changed": bool(released), "released_ids": released, "warnings": warnings}
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -95,6 +95,25 @@ class InstanceCalls(Calls):
         for page in self._pages("DescribeInstanceHistoryEvents", call, request):
             yield from map(EventRow.read, rows_of(page, "InstanceSystemEventSet", "InstanceSystemEventType"))
 
+    def tag_instances(self, instance_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """TagResources of at most ``limits.TAG_IDS`` instances: sets these tags, once or twice comes to the same."""
+        request = imports.models.TagResourcesRequest(
+            region_id=self.region_id,
+            resource_type="instance",
+            resource_id=list(instance_ids),
+            tag=tags_of(imports.models.TagResourcesRequestTag, tags),
+        )
+        attempted = self._attempted("TagResources", instance_ids)
+        self._call(attempted, self._client.tag_resources_with_options, request, harmless=True)
+
+    def untag_instances(self, instance_ids: Sequence[str], keys: Sequence[str]) -> None:
+        """UntagResources of at most ``limits.TAG_IDS`` instances: no tag with these keys stays, if there was one."""
+        request = imports.models.UntagResourcesRequest(
+            region_id=self.region_id, resource_type="instance", resource_id=list(instance_ids), tag_key=list(keys)
+        )
+        attempted = self._attempted("UntagResources", instance_ids)
+        self._call(attempted, self._client.untag_resources_with_options, request, harmless=True)
+
     def describe_cloud_assistant_status(self, instance_ids: Sequence[str]) -> list[AgentRow]:
         """DescribeCloudAssistantStatus of at most ``limits.ASSISTANT_STATUS_IDS`` ids; unknown ones are left out."""
         request = imports.models.DescribeCloudAssistantStatusRequest(

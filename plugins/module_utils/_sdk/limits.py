@@ -25,6 +25,10 @@ INSTANCES_TAGS = 20
 # DescribeInstanceHistoryEventsRequest.ResourceId: "Valid values of N: 1 to 100"; MaxResults: "10 to 100".
 EVENT_IDS = 100
 EVENTS_PAGE = 100
+# TagResourcesRequest.ResourceId: "Array length: 1 to 50"; UntagResourcesRequest.ResourceId: "up to 50". An instance has
+# at most 20 tags (Alibaba's page of limits).
+TAG_IDS = 50
+INSTANCE_TAGS = 20
 
 # StopInvocationRequest.InstanceId and SendFileRequest.InstanceId: "up to 50 instance IDs".
 STOP_INVOCATION_IDS = 50

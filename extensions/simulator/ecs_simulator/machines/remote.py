@@ -264,7 +264,10 @@ class Remote:
             if process:
                 process.has_exited(message["status"])
         elif "checked" in message:
-            self._checks.pop(message["checked"]).set_result(message["problem"])
+            # Nobody waits for it any more where the command was stopped meanwhile.
+            asked = self._checks.pop(message["checked"], None)
+            if asked and not asked.done():
+                asked.set_result(message["problem"])
         elif "written" in message:
             future = self._written.pop(message["written"], None)
             if future and not future.done():

@@ -6,7 +6,6 @@
 # shellcheck disable=SC2034,SC2154
 
 prove_health() {
-  [ -f "$delivery/health" ] || [ "$same" != off ] || return 0
   in_time || end_with late "before its health was known"
   hurried=no
   health_ends=$(($(uptime_s) + health_timeout_s))
@@ -54,18 +53,6 @@ try_health() {
   fi
   rm -f "$run/health"
   [ "$status" = 'exit status 0' ]
-}
-
-# A health script whose keeper was killed, of whichever run: it changes nothing, and must not run beside what follows.
-end_left_health() {
-  for left in "${run%/*}"/*/health; do
-    [ -s "$left" ] || continue
-    read -r left_boot pid start <"$left"
-    if [ "$left_boot" = "$boot" ] && session_lives "$pid" "$start"; then
-      end_session "$pid"
-    fi
-    rm -f "${left%/*}/overdue.$pid" "$left"
-  done
 }
 
 # Whether there is time for another look, after the pause before it.

@@ -21,7 +21,7 @@ keep() {
   [ "$mode" = patch ] || end_with_assessment
   end_left_health
   check_plan
-  remember_how_it_is
+  [ "$health" = no ] || remember_how_it_is
   settle_restart
   restart_for_finished_step
   number=0
@@ -237,7 +237,7 @@ finish_run() {
   if [ "$event" = yes ] && ! grep -qs '^api ' "$run/restarts"; then
     restart_for system_event
   fi
-  prove_health
+  [ "$health" = no ] || prove_health
   end_with 'done' ''
 }
 

@@ -133,3 +133,15 @@ start_time() {
   set -- ${line##*) }
   [ "$1" = Z ] || echo "${20}"
 }
+
+# A health script whose keeper was killed, of whichever run: it changes nothing, and must not run beside what follows.
+end_left_health() {
+  for left in "${run%/*}"/*/health; do
+    [ -s "$left" ] || continue
+    read -r left_boot pid start <"$left"
+    if [ "$left_boot" = "$boot" ] && session_lives "$pid" "$start"; then
+      end_session "$pid"
+    fi
+    rm -f "${left%/*}/overdue.$pid" "$left"
+  done
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many hosts are unavailable at once, whoever works on them: the audit log is the witness."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from alibabacloud_ecs20140526 import models
+from end_to_end.clouds import REGION, ROOT, Cloud, Outcome, client_of, make_cloud
+
+PATCH = ROOT / "playbooks" / "patch.yml"
+ONE_OF_APP = {"hosts": 1, "by": ["tag:app"], "settle_s": 1}
+
+
+def options(**variables: Any) -> list[str]:
+    return ["-e", json.dumps({"patch_hosts_steps": [], "patch_hosts_restart": "always", **variables})]
+
+
+def patch(cloud: Cloud, *arguments: str, **variables: Any) -> Outcome:
+    report = cloud.folder / "report"
+    outcome = cloud.playbook(PATCH, *options(patch_hosts_report_dir=str(report), **variables), *arguments)
+    outcome.results = [json.loads((report / "report.json").read_text(encoding="utf-8"))]
+    return outcome
+
+
+def start(cloud: Cloud, log: Path, hosts: str, **variables: Any) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            cloud.command(PATCH, *options(**variables), "--limit", hosts),
+            cwd=cloud.folder,
+            env=cloud.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def leases(cloud: Cloud) -> dict[str, list[str]]:
+    """The keys of leases that instances have."""
+    request = models.DescribeInstancesRequest(region_id=REGION, max_results=100)
+    rows = client_of(cloud).describe_instances(request).body.to_map()["Instances"]["Instance"]
+    keys = {row["InstanceName"]: [tag["TagKey"] for tag in row["Tags"]["Tag"]] for row in rows}
+    return {name: [key for key in tags if key.startswith("cloudops-lease")] for name, tags in keys.items()}
+
+
+def most_unavailable(cloud: Cloud) -> int:
+    """How many instances were down, or without their agent, at the worst moment after all had come up."""
+    names = {value: key for key, value in cloud.ids().items()}
+    up: set[str] = set()
+    worst = 0
+    begun = False
+    for line in cloud.audit(kind="machine"):
+        if line["event"] == "agent_up":
+            up.add(line["instance_id"])
+        elif line["event"] in ("shutdown", "agent_down"):
+            up.discard(line["instance_id"])
+        begun = begun or len(up) == len(names)
+        worst = max(worst, len(names) - len(up)) if begun else 0
+    assert begun
+    return worst
+
+
+def test_two_jobs_at_once_share_one_budget(folder: Path) -> None:
+    cloud = make_cloud(folder, *({"name": name, "tags": {"app": "web"}} for name in "abc"))
+    try:
+        logs = [folder / "one.log", folder / "two.log"]
+        variables: dict[str, Any] = {"patch_hosts_batches": [1], "patch_hosts_max_unavailable": ONE_OF_APP}
+        jobs = [
+            start(cloud, log, hosts, **variables, patch_hosts_run_id=run_id)
+            for log, hosts, run_id in zip(logs, ("a,b", "b,c"), ("one", "two"), strict=True)
+        ]
+        statuses = [job.wait(timeout=500) for job in jobs]
+        texts = [log.read_text(encoding="utf-8") for log in logs]
+        assert statuses == [0, 0], "\n".join(texts)
+        assert "Waiting for other runs: " in "".join(texts)
+        ids = cloud.ids()
+        restarts = {name: len(cloud.audit(event="shutdown", instance_id=ids[name])) for name in ids}
+        assert restarts == {"a": 1, "b": 2, "c": 1}
+        assert most_unavailable(cloud) == 1
+        assert leases(cloud) == {"a": [], "b": [], "c": []}
+    finally:
+        cloud.stop()
+
+
+def test_a_job_that_dies_holds_nobody_for_ever(folder: Path) -> None:
+    cloud = make_cloud(folder, *({"name": name, "tags": {"app": "web"}} for name in "ab"))
+    try:
+        budget = ONE_OF_APP | {"lease_s": 30}
+        job = start(cloud, folder / "dead.log", "a", patch_hosts_run_id="dead", patch_hosts_max_unavailable=budget)
+        while not cloud.audit(action="TagResources"):
+            assert job.poll() is None, (folder / "dead.log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+        assert leases(cloud)["a"] == ["cloudops-lease.dead"]
+        outcome = patch(cloud, "--limit", "b", patch_hosts_max_unavailable=ONE_OF_APP, patch_hosts_run_id="next")
+        assert outcome.status == 0, outcome.output
+        words = " ".join(outcome.output.split())
+        assert "Waiting for other runs: a is leased by run dead until" in words
+        assert "was still leased by run dead until" in words
+        assert leases(cloud) == {"a": [], "b": []}
+    finally:
+        cloud.stop()
+
+
+def test_hosts_beyond_the_budget_are_left_alone(folder: Path) -> None:
+    zones = {"a": "cn-hangzhou-h", "b": "cn-hangzhou-h", "c": "cn-hangzhou-i", "off": "cn-hangzhou-i"}
+    hosts = [{"name": name, "zone": zone} for name, zone in zones.items()]
+    hosts[-1]["status"] = "Stopped"
+    cloud = make_cloud(folder, *hosts)
+    try:
+        budget = {"hosts": "50%", "settle_s": 0}
+        outcome = patch(cloud, patch_hosts_batches=["100%"], patch_hosts_max_unavailable=budget)
+        assert outcome.status != 0
+        results = outcome.result["hosts"]
+        assert {name: result["status"] for name, result in results.items()} == {
+            "a": "restarted",
+            "b": "not_reached",
+            "c": "not_reached",
+            "off": "failed",
+        }
+        assert (results["b"]["failure"], results["c"]["failure"]) == ("budget", "budget")
+        assert results["b"]["error_info"] == (
+            "Nothing was done to it. At most 1 of the 2 instances of zone cn-hangzhou-h may be unavailable "
+            "(max_unavailable): a is in this batch."
+        )
+        assert "off is Stopped" in results["c"]["error_info"]
+        ids = cloud.ids()
+        assert {line["instance_id"] for line in cloud.audit(event="shutdown")} == {ids["a"]}
+        assert next(line["instance_ids"] for line in cloud.audit(action="RunCommand")) == [ids["a"]]
+        assert leases(cloud) == {name: [] for name in zones}
+    finally:
+        cloud.stop()
+
+
+def test_without_the_permission_to_tag_nothing_happens(folder: Path) -> None:
+    keys = [
+        {"id": "demo", "secret": "demo-secret"},
+        {"id": "some", "secret": "some-secret", "allow": ["ecs:Describe*", "ecs:RunCommand", "ecs:RebootInstances"]},
+    ]
+    cloud = make_cloud(folder, {"name": "a"}, {"name": "b"}, access_keys=keys)
+    try:
+        connection = {"access_key_id": "some", "access_key_secret": "some-secret"}
+        outcome = patch(cloud, patch_hosts_connection=connection, patch_hosts_max_unavailable={"hosts": 1})
+        assert outcome.status != 0
+        assert "TagResources on" in outcome.output
+        assert "Forbidden.RAM" in outcome.output
+        assert cloud.audit(action="RunCommand") == []
+        assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
+    finally:
+        cloud.stop()
