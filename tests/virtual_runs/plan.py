@@ -269,7 +269,8 @@ def _trouble(dice: random.Random) -> Trouble:
         action,
         fault,
         at_s=round(dice.choice((0, dice.uniform(0, 30), dice.uniform(0, 300))), 1),
-        times=dice.choice((1, 1, 2, 5, 15)),
+        # Old news for longer than a quarter of the settle time is beyond what the collection promises to bear.
+        times=dice.choice((1, 1, 2, 5, 15)) if fault != "stale" else 1,
         took_effect=fault not in ("throttle", "stale") and dice.random() < 0.6,
         seconds=dice.choice((1, 1, 4, 15)),
     )

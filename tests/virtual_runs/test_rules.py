@@ -17,7 +17,7 @@ FOUND_BY = {
     "after_batch": 1,
     "lost_answer": 4,
     "deadline": 6,
-    "unknown": 8,
+    "unknown": 9,
     "settle_time": 8,
     "boot_id": 9,
     "budget": 14,
