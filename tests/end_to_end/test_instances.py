@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from end_to_end.clouds import Cloud, make_cloud
 
+pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
+
 STATE = "cloudops.alibaba.ecs_instance_state"
 AGENT = "cloudops.alibaba.ecs_cloud_assistant"
 REBOOT = "cloudops.alibaba.ecs_reboot"

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alibabacloud_ecs20140526 import models
 from end_to_end.clouds import REGION, ROOT, UPDATES, Cloud, Outcome, client_of, make_cloud
+
+pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
 
 PATCH = ROOT / "playbooks" / "patch.yml"
 REBOOT = "SystemMaintenance.Reboot"
