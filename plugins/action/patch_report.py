@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -28,7 +29,7 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(
             {"results": {"type": "dict", "required": True}, "stopped": {"type": "dict"}, "dest": {"type": "path"}}
         )
-        report = build_report(arguments["results"], arguments["stopped"])
+        report = build_report(arguments["results"], arguments["stopped"], _left_out_before(arguments["dest"]))
         for line in ["", *table(report), ""]:
             display.display(line)
         result |= {
@@ -40,3 +41,12 @@ class ActionModule(ActionBase):
             if not self._task.check_mode:
                 write_document(result["report"], report)
         return result
+
+
+def _left_out_before(folder: str | None) -> list[str]:
+    """The hosts that the report in a folder calls left out; none when there is no report, or something else."""
+    try:
+        with open(os.path.join(folder or "", "report.json"), encoding="utf-8") as file:
+            return [str(name) for name in json.load(file)["left_out"]] if folder else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -37,7 +37,9 @@ options:
     description: Why the run stopped before its end, as in RV(cloudops.alibaba.ecs_patch_info#module:stop).
     type: dict
   dest:
-    description: A folder on the controller for the report. It is made if need be. If not set, nothing is written.
+    description:
+      - A folder on the controller for the report. It is made if need be. If not set, nothing is written.
+      - Hosts that the report there calls left out stay so in the new one unless this run came to them.
     type: path
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)

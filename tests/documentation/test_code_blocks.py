@@ -26,9 +26,9 @@ def test_every_block_runs_or_says_why_not(document: str) -> None:
     lost = [f"{document}:{block.line}: {block.text}" for block in DOCUMENTS[document] if not block.fate]
     assert not lost, "\n".join(["neither sh nor text, and no comment before it says what it is:", *lost])
     unused = [
-        f"{document}:{file.line}: no block that runs uses {file.words}"
+        f"{document}:{file.line}: no block that runs, and no file, uses {file.words}"
         for file in FILES[document]
-        if not any(file.words in command.text for command in COMMANDS[document])
+        if not any(file.words in user.text for user in COMMANDS[document] + FILES[document])
     ]
     assert not unused, "\n".join(unused)
 

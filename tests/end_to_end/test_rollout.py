@@ -201,6 +201,9 @@ def test_a_host_that_was_left_out_is_put_back(fleet: Cloud) -> None:
     variables = {"patch_hosts_steps": MARK, "patch_hosts_run_id": "CHG-1", "patch_hosts_batches": ["100%"]}
     bad = hooks(fleet, health=fails_on("b"))
     assert patch(fleet, patch_hosts_hooks=bad, **variables).result["left_out"] == ["b"]
+    # Another start of the run, which does not come to it, forgets nobody.
+    limited = patch(fleet, "--limit", "c", patch_hosts_hooks=bad, **variables)
+    assert limited.result["left_out"] == ["b"]
     sent = len(commands(fleet))
     still = patch(fleet, playbook=PUT_BACK, patch_hosts_hooks=bad, **variables)
     assert still.status != 0
@@ -354,7 +357,7 @@ def test_check_mode_runs_hooks_in_check_mode_and_touches_no_host(fleet: Cloud) -
     assert commands(fleet) == []
 
 
-@pytest.mark.parametrize("task", ["Before", "Verdict", "After"])
+@pytest.mark.parametrize("task", ["Before", "Verdict", "Fail where patching failed"])
 def test_starting_in_the_middle_is_refused(fleet: Cloud, task: str) -> None:
     outcome = fleet.playbook(
         PATCH, "--start-at-task", f"cloudops.alibaba.patch_hosts : {task}", "-e", "patch_hosts_batches=100%"

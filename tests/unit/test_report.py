@@ -81,6 +81,12 @@ def test_the_document_names_who_failed() -> None:
     assert build_report({})["run_id"] is None
 
 
+def test_a_host_that_was_left_out_is_not_forgotten_by_a_start_that_does_not_come_to_it() -> None:
+    results = {"a": {}, "b": result("patched"), "c": result("failed", left_out=True)}
+    report = build_report(results, left_out_before=["a", "b", "c", "elsewhere"])
+    assert report["left_out"] == ["c", "a", "elsewhere"]
+
+
 def test_the_table_shows_system_events_that_were_closed_and_those_to_come() -> None:
     closed = {"event_id": "e-1", "type": "T", "not_before": "N", "status_after": "Avoided", "closed_by_run": True}
     ahead = {"event_id": "e-2", "type": "T", "not_before": "N", "status_after": "Scheduled", "closed_by_run": False}

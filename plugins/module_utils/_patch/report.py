@@ -12,23 +12,30 @@ from .._instances.events import PENDING
 from .._restart.receipts import BOOT_TIME
 
 _NOT_REACHED = {"status": "not_reached", "ok": True, "changed": False}
+_UNTOUCHED = ("not_reached", "left_by_hook", "checked")
 _PACKAGES_WIDTH = 44
 METHODS = {"exit_code": "by exit code", "api": "through the API"}
 
 
-def build_report(results: Mapping[str, Mapping[str, Any]], stopped: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def build_report(
+    results: Mapping[str, Mapping[str, Any]],
+    stopped: Mapping[str, Any] | None = None,
+    left_out_before: Sequence[str] = (),
+) -> dict[str, Any]:
     """The whole report.
 
     ``results`` holds the verdict on each host by its name, empty where no batch reached it; ``stopped`` is why the run
-    stopped before its end, in the shape of the module ecs_patch_info.
+    stopped before its end, in the shape of the module ecs_patch_info. ``left_out_before`` are the hosts that the report
+    in whose place this one comes calls left out: those that this start did not come to are so still.
     """
     hosts = {name: dict(result) or dict(_NOT_REACHED) for name, result in results.items()}
     run_ids = [result["run_id"] for result in hosts.values() if result.get("run_id")]
+    still_out = [name for name in left_out_before if hosts.get(name, _NOT_REACHED)["status"] in _UNTOUCHED]
     return {
         "run_id": run_ids[0] if run_ids else None,
         "counts": dict(Counter(result["status"] for result in hosts.values())),
         "failed_hosts": [name for name, result in hosts.items() if not result["ok"]],
-        "left_out": [name for name, result in hosts.items() if result.get("left_out")],
+        "left_out": list(dict.fromkeys([*(name for name in hosts if hosts[name].get("left_out")), *still_out])),
         "stopped": dict(stopped) if stopped else None,
         "hosts": hosts,
     }
