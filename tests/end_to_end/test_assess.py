@@ -13,6 +13,8 @@ import pytest
 from end_to_end.clouds import ROOT, UPDATES, Cloud, Outcome, make_cloud
 from end_to_end.test_role import PATCH, commands, nothing_happened, patch, statuses
 
+pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
+
 STEPS = [
     {"name": "os_updates"},
     {"name": "motd", "unless": "grep -qs ours /root/motd", "script": "echo ours >> /root/motd", "restart": "never"},

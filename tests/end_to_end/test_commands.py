@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from end_to_end.clouds import Cloud, make_cloud
 
+pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
+
 MANAGED = "mi-hz0endtoend0001"
 AWAY = "mi-hz0endtoend0002"
 RUN = "cloudops.alibaba.ecs_run_command"

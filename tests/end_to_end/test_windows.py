@@ -17,6 +17,8 @@ import pytest
 from end_to_end.clouds import Cloud, Outcome, make_cloud
 from end_to_end.test_role import commands, patch, statuses
 
+pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
+
 RUN = "CHG-7"
 # A piece of every delivery for Windows, and of none for Linux.
 DELIVERY = "Read-Base85"
