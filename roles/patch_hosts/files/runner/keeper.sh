@@ -21,7 +21,7 @@ keep() {
   [ "$mode" = patch ] || end_with_assessment
   end_left_health
   check_plan
-  [ "$health" = no ] || remember_how_it_is
+  [ -z "$health_timeout_s" ] || remember_how_it_is
   settle_restart
   restart_for_finished_step
   number=0
@@ -237,7 +237,7 @@ finish_run() {
   if [ "$event" = yes ] && ! grep -qs '^api ' "$run/restarts"; then
     restart_for system_event
   fi
-  [ "$health" = no ] || prove_health
+  [ -z "$health_timeout_s" ] || prove_health
   end_with 'done' ''
 }
 

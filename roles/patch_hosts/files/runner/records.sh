@@ -8,7 +8,7 @@
 read_request() {
   mode='patch'
   event=no
-  health=no
+  health_timeout_s=
   same=off
   while IFS='=' read -r key value; do
     case "$key" in
@@ -25,7 +25,7 @@ read_request() {
     most_restarts) most_restarts=$value ;;
     steps) steps_count=$value ;;
     same) same=$value ;;
-    health_timeout_s) health=yes health_timeout_s=$value ;;
+    health_timeout_s) health_timeout_s=$value ;;
     health_pause_s) health_pause_s=$value ;;
     health_attempt_timeout_s) health_attempt_timeout_s=$value ;;
     esac
