@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -63,6 +64,12 @@ def make_repository(folder: Path, *packages: tuple[str, bytes], advisories: Sequ
             subprocess.run(["modifyrepo_c", path, folder / "repodata"], check=True, capture_output=True)
 
 
+def rpm(*arguments: str) -> str:
+    """Run rpm as a host does, and return what it prints: without HOME, below which Debian's keeps its database."""
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    return subprocess.run(["rpm", *arguments], env=environment, capture_output=True, text=True, check=True).stdout
+
+
 class RealRpms:
     """What is installed on the host, and the repositories that it knows."""
 
@@ -76,20 +83,18 @@ class RealRpms:
 
     @property
     def installed(self) -> dict[str, str]:
-        command = ["rpm", f"--root={self.root}", "-qa", "--qf", "%{NAME} %{VERSION}\n"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return dict(line.split() for line in done.stdout.splitlines())
+        lines = rpm(f"--root={self.root}", "-qa", "--qf", "%{NAME} %{VERSION}\n").splitlines()
+        return dict(line.split() for line in lines)
 
     def install(self, *packages: tuple[str, bytes]) -> None:
         for name, content in packages:
             (self._folder / name).write_bytes(content)
         files = [str(self._folder / name) for name, _content in packages]
         # Elsewhere than on a Debian, rpm has nothing to be forced to.
-        command = ["rpm", f"--root={self.root}", "-i", "--force-debian", "--nodeps", *files]
-        subprocess.run(command, check=True, capture_output=True)
+        rpm(f"--root={self.root}", "-i", "--force-debian", "--nodeps", *files)
 
     def remove(self, name: str) -> None:
-        subprocess.run(["rpm", f"--root={self.root}", "-e", name], check=True, capture_output=True)
+        rpm(f"--root={self.root}", "-e", name)
 
     def offer(self, *packages: tuple[str, bytes], security: tuple[str, str] | None = None, restart: str = "") -> Path:
         """A repository with these packages; one of them may be a security update, and ask for a restart."""
