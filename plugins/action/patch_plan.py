@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
@@ -16,7 +15,7 @@ from ansible.utils.display import Display
 from ..module_utils._patch.plan import Expectation, build_plan, plan_table
 from ..module_utils._sdk.errors import BadInput
 from ..module_utils._sdk.shapes import format_time
-from ..plugin_utils._documents import write_document
+from ..plugin_utils._documents import read_document, write_document
 
 _SPEC: dict[str, dict[str, Any]] = {
     "results": {"type": "dict", "required": True},
@@ -74,10 +73,9 @@ def _earlier(path: str | None) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
-            hosts: dict[str, Any] = json.load(file)["hosts"]
+        hosts: dict[str, Any] = read_document(path, "hosts")["hosts"]
     except OSError as error:
         raise AnsibleActionFail(f"earlier_report: cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise AnsibleActionFail(f"earlier_report: {path} is no report of a run.") from error
     return hosts

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._patch.report import build_report, table
-from ..plugin_utils._documents import write_document
+from ..plugin_utils._documents import read_document, write_document
 
 display = Display()
 
@@ -46,7 +45,6 @@ class ActionModule(ActionBase):
 def _left_out_before(folder: str | None) -> list[str]:
     """The hosts that the report in a folder calls left out; none when there is no report, or something else."""
     try:
-        with open(os.path.join(folder or "", "report.json"), encoding="utf-8") as file:
-            return [str(name) for name in json.load(file)["left_out"]] if folder else []
-    except (OSError, ValueError, KeyError, TypeError):
+        return list(read_document(os.path.join(folder, "report.json"), "left_out")["left_out"]) if folder else []
+    except (OSError, ValueError):
         return []

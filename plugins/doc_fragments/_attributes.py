@@ -47,3 +47,22 @@ attributes:
     details:
       - This action does not modify state.
 """
+
+    # For actions on the controller that show a table and write a document.
+    DOCUMENT = r"""
+options: {}
+attributes:
+  action_group:
+    support: none
+    membership: []
+  async:
+    support: none
+  check_mode:
+    support: full
+    details:
+      - Shows the table and writes nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+"""

@@ -47,3 +47,24 @@ options:
     type: bool
     default: true
 """
+
+    # For modules that are called once for a batch of hosts: BATCH_SPEC in module_utils/_patch/run.py.
+    BATCH = r"""
+options:
+  instances:
+    description: The hosts of the batch.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      instance_id:
+        description: The instance.
+        type: str
+        required: true
+      name:
+        description: What to call it in messages, usually the name of the host. If not set, that is its id.
+        type: str
+      region_id:
+        description: Its region. If not set, that is O(region_id).
+        type: str
+"""

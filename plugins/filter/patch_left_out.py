@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
+from ..plugin_utils._documents import read_document
 
 
 def patch_left_out(folder: Any) -> str:
@@ -17,13 +18,12 @@ def patch_left_out(folder: Any) -> str:
         return "patch_hosts_report_dir_is_not_set"  # Ansible names a pattern that matches nobody
     path = os.path.join(os.path.expanduser(str(folder)), "report.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            left_out = json.load(file)["left_out"]
+        left_out = read_document(path, "left_out")["left_out"]
     except OSError as error:
         raise AnsibleFilterError(
             f"patch_hosts_report_dir: cannot read {path}: {error.strerror}. Give the folder with the report of the run."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from error
     # Not an empty pattern, which Ansible refuses in words of its own.
     return ",".join(left_out) or "!all"

@@ -37,7 +37,6 @@ _raw:
   elements: dict
 """
 
-import json
 import os
 from typing import Any
 
@@ -45,6 +44,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._patch.plan import VERSION
+from ..plugin_utils._documents import read_document
 
 _NO_PLAN: dict[str, Any] = {"order": [], "sizes": []}
 
@@ -59,15 +59,14 @@ class LookupModule(LookupBase):
 def _read(term: str) -> dict[str, Any]:
     path = os.path.abspath(os.path.expanduser(term))
     try:
-        with open(path, encoding="utf-8") as file:
-            plan = json.load(file)
+        plan = read_document(path, "version")
     except OSError as error:
         raise AnsibleLookupError(
             f"patch_hosts_plan: cannot read {path}: {error.strerror}. Nothing was done."
         ) from error
     except ValueError:
-        plan = None
-    if not isinstance(plan, dict) or plan.get("version") != VERSION:
+        plan = {"version": None}
+    if plan["version"] != VERSION:
         raise AnsibleLookupError(
             f"patch_hosts_plan: {path} is no plan of this collection's version; make one with the playbook assess. "
             "Nothing was done."

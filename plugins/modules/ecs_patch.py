@@ -16,6 +16,7 @@ description:
   - Meant to be used through the role P(cloudops.alibaba.patch_hosts#role). It runs once for a batch of hosts (with
     C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
+  - cloudops.alibaba._instances.batch
   - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
@@ -34,22 +35,6 @@ attributes:
     details:
       - As idempotent as its steps are. Within a run, a step that has finished never starts again.
 options:
-  instances:
-    description: The hosts of the batch.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      instance_id:
-        description: The instance.
-        type: str
-        required: true
-      name:
-        description: What to call it in messages, usually the name of the host. If not set, that is its id.
-        type: str
-      region_id:
-        description: Its region. If not set, that is O(region_id).
-        type: str
   preflight:
     description:
       - What M(cloudops.alibaba.ecs_patch_info) returned for these very instances. Those that it found unfit get its
@@ -460,7 +445,7 @@ refused:
 from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 from ..module_utils._patch.batch import Limits
 from ..module_utils._patch.health import HEALTH_SPEC
-from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, patch
+from ..module_utils._patch.run import BATCH_SPEC, STEP_SPEC, patch
 
 
 def core(context: Context) -> dict:
@@ -487,8 +472,8 @@ def core(context: Context) -> dict:
 def main() -> None:
     run_module(
         PROGRESS_SPEC
+        | BATCH_SPEC
         | {
-            "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "preflight": {"type": "dict", "required": True},
             "mode": {"type": "str", "choices": ["patch", "assess"], "default": "patch"},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": STEP_SPEC},

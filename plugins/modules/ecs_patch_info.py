@@ -15,27 +15,12 @@ description:
     warned of. When events cannot be read, it goes on without them, and says so.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
+  - cloudops.alibaba._instances.batch
   - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
   - cloudops.alibaba._attributes.info_module
 options:
-  instances:
-    description: The hosts of the batch.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      instance_id:
-        description: The instance.
-        type: str
-        required: true
-      name:
-        description: What to call it in messages, usually the name of the host. If not set, that is its id.
-        type: str
-      region_id:
-        description: Its region. If not set, that is O(region_id).
-        type: str
   all_instance_ids:
     description:
       - The instance ids of all hosts of the play by host, not only of this batch, to find out whether two hosts are the
@@ -311,7 +296,7 @@ refused:
 from ..module_utils._module import PROGRESS_SPEC, Context, checked, run_module
 from ..module_utils._patch.budget import BUDGET_SPEC
 from ..module_utils._patch.hooks import HOOKS
-from ..module_utils._patch.run import INSTANCE_SPEC, STEP_SPEC, preflight
+from ..module_utils._patch.run import STEP_SPEC, preflight
 from ..module_utils._patch.stop import STOP_SPEC
 
 
@@ -343,7 +328,6 @@ def main() -> None:
     run_module(
         PROGRESS_SPEC
         | {
-            "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
             "all_instance_ids": {"type": "dict", "default": {}},
             "run_id": {"type": "str"},
             "batch": {"type": "int", "default": 1},

@@ -13,6 +13,7 @@ description:
   - When that is not possible it warns and does not fail, because a lease ends by itself.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
+  - cloudops.alibaba._instances.batch
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
 attributes:
@@ -27,20 +28,6 @@ attributes:
 options:
   instances:
     description: The hosts to give back.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      instance_id:
-        description: The instance.
-        type: str
-        required: true
-      name:
-        description: What to call it in messages, usually the name of the host. If not set, that is its id.
-        type: str
-      region_id:
-        description: Its region. If not set, that is O(region_id).
-        type: str
   run_id:
     description: The name of the run that has leased them.
     type: str
@@ -75,7 +62,7 @@ refused:
 """
 
 from ..module_utils._module import Context, run_module
-from ..module_utils._patch.run import INSTANCE_SPEC, give_back
+from ..module_utils._patch.run import BATCH_SPEC, give_back
 
 
 def core(context: Context) -> dict:
@@ -91,8 +78,8 @@ def core(context: Context) -> dict:
 
 def main() -> None:
     run_module(
-        {
-            "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
+        BATCH_SPEC
+        | {
             "run_id": {"type": "str", "required": True},
         },
         core,

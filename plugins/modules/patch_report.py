@@ -13,20 +13,7 @@ description:
   - It is an action on the controller. It runs once for all hosts (with C(run_once)), and makes no API call.
 extends_documentation_fragment:
   - cloudops.alibaba._attributes
-attributes:
-  action_group:
-    support: none
-    membership: []
-  async:
-    support: none
-  check_mode:
-    support: full
-    details:
-      - Shows the table and writes nothing.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - cloudops.alibaba._attributes.document
 options:
   results:
     description: The verdict on each host by its name, as M(cloudops.alibaba.ecs_patch) returns it; empty for hosts that

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection.
-"""Writing reports and plans."""
+"""Reading and writing reports and plans."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+
+
+def read_document(path: str, key: str) -> dict[str, Any]:
+    """A document of ours, which has a key of that name; raises OSError, or ValueError when it is something else."""
+    with open(path, encoding="utf-8") as file:
+        document = json.load(file)
+    if not isinstance(document, dict) or key not in document:
+        raise ValueError(f"{path} has no {key}")
+    return document
 
 
 def write_document(path: str, document: dict[str, Any]) -> None:

@@ -196,7 +196,7 @@ class Booking:
         ]
         members: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for instance_id, row in rows.items():
-            members[self._budget.key_of(row)].append(instance_id)
+            members[self._key_of(row)].append(instance_id)
         down = {
             instance_id: why
             for instance_id, row in rows.items()
@@ -204,7 +204,7 @@ class Booking:
         }
         groups = {key: self._group(key, ids, down) for key, ids in members.items()}
         return View(
-            groups={key: groups[self._budget.key_of(rows[key])] for key in self._wanted if key in rows},
+            groups={key: groups[self._key_of(rows[key])] for key in self._wanted if key in rows},
             names={key: row.name for key, row in rows.items()},
             leases=leases,
             impossible={key: why for key in self._wanted if (why := self._why_impossible(rows.get(key)))},
@@ -220,6 +220,9 @@ class Booking:
         for values in sorted(values for values in wanted if all(values)):
             rows |= {row.instance_id: row for row in self._api.describe_instances(tags=dict(zip(keys, values)))}
         return rows
+
+    def _key_of(self, row: InstanceRow) -> tuple[str, ...]:
+        return self._budget.key_of(row.zone_id, row.tags)
 
     def _group(self, key: tuple[str, ...], ids: Sequence[str], down: Mapping[str, str]) -> Group:
         return Group(

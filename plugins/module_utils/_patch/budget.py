@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._sdk.errors import BadInput
-from .._sdk.shapes import InstanceRow
 
 _HOSTS = re.compile(r"[1-9][0-9]*|(?:[1-9][0-9]?|100)%")
 _TAG = "tag:"
@@ -24,29 +23,20 @@ BUDGET_SPEC: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Budget:
-    """``hosts`` is a number or a percentage of a group; a group is of instances that agree in all of ``by``.
-
-    ``wait_s`` is how long a batch waits for what other runs hold, ``lease_s`` for how long it claims its hosts, and
-    ``settle_s`` how long a tag may take until everybody reads it.
-    """
+class Share:
+    """``hosts`` is a number or a percentage of a group; a group is of instances that agree in all of ``by``."""
 
     hosts: str
     by: tuple[str, ...]
-    wait_s: int
-    lease_s: int
-    settle_s: int
 
     @property
     def tag_keys(self) -> list[str]:
         """The keys of tags that a group agrees in."""
         return [what.removeprefix(_TAG) for what in self.by if what.startswith(_TAG)]
 
-    def key_of(self, row: InstanceRow) -> tuple[str, ...]:
+    def key_of(self, zone_id: str, tags: Mapping[str, str]) -> tuple[str, ...]:
         """What tells the group of an instance: a value for each of ``by``, empty where it has no such tag."""
-        return tuple(
-            row.tags.get(what.removeprefix(_TAG), "") if what.startswith(_TAG) else row.zone_id for what in self.by
-        )
+        return tuple(tags.get(what.removeprefix(_TAG), "") if what.startswith(_TAG) else zone_id for what in self.by)
 
     def name_of(self, key: Sequence[str]) -> str:
         """A group in words, such as ``zone cn-hangzhou-h and app=web``."""
@@ -61,6 +51,19 @@ class Budget:
         if self.hosts.endswith("%"):
             return max(1, size * int(self.hosts[:-1]) // 100)
         return int(self.hosts)
+
+
+@dataclass(frozen=True)
+class Budget(Share):
+    """A share that several runs keep to.
+
+    ``wait_s`` is how long a batch waits for what other runs hold, ``lease_s`` for how long it claims its hosts, and
+    ``settle_s`` how long a tag may take until everybody reads it.
+    """
+
+    wait_s: int
+    lease_s: int
+    settle_s: int
 
 
 def read_budget(value: Mapping[str, Any]) -> Budget:

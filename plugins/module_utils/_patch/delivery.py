@@ -10,7 +10,7 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,11 @@ def read_runner(folder: Path, *, without: Collection[str] = ()) -> str:
 
     Comments stay at home, and so do the parts that a run has no use for (``without``): a delivery has little room.
     """
-    return "#!/bin/sh\n" + _join(folder, "sh", [part for part in SH_PARTS if part not in without])
+    return _sh_runner(_read_parts(folder, "sh", SH_PARTS), without)
+
+
+def _sh_runner(parts: Mapping[str, str], without: Collection[str]) -> str:
+    return "#!/bin/sh\n" + "".join(text for part, text in parts.items() if part not in without)
 
 
 def read_windows_runner(folder: Path, *, updates: bool = True) -> str:
@@ -58,8 +62,8 @@ def read_windows_runner(folder: Path, *, updates: bool = True) -> str:
 
     PowerShell is wordy, so the indentation stays at home too, and functions and constants travel under short names.
     """
-    parts = [part for part in PS1_PARTS if updates or part != "os_updates"]
-    return _with_short_names(_INDENTATION.sub("", _join(folder, "ps1", parts)))
+    parts = _read_parts(folder, "ps1", [part for part in PS1_PARTS if updates or part != "os_updates"])
+    return _with_short_names(_INDENTATION.sub("", "".join(parts.values())))
 
 
 def _with_short_names(text: str) -> str:
@@ -71,9 +75,9 @@ def _with_short_names(text: str) -> str:
     return anyone.sub(lambda match: short[match[0]], text)
 
 
-def _join(folder: Path, suffix: str, parts: Sequence[str]) -> str:
-    texts = [(folder / "runner" / f"{part}.{suffix}").read_text(encoding="utf-8") for part in parts]
-    return _COMMENT.sub("", "".join(texts))
+def _read_parts(folder: Path, suffix: str, parts: Sequence[str]) -> dict[str, str]:
+    """The parts by name, in their order and without comments."""
+    return {part: _COMMENT.sub("", _read(folder / "runner" / f"{part}.{suffix}")) for part in parts}
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,11 @@ class Courier:
         folder = Path(runner_dir)
         try:
             runner, small_runner = read_windows_runner(folder), read_windows_runner(folder, updates=False)
-            read_runner(folder)  # so that a part that is missing is known now
+            parts = _read_parts(folder, "sh", SH_PARTS)
             self._platforms = {
                 "linux": _Platform(
                     _read(folder / "deliver.sh"),
-                    lambda policy, _steps: read_runner(folder, without=_no_use(policy)),
+                    lambda policy, _steps: _sh_runner(parts, _no_use(policy)),
                     "",
                     b"",
                     _tar,

@@ -43,12 +43,9 @@ def at_work(api: CommandApi, run_id: str, now: float) -> set[str]:
 
     ``now`` is in seconds since the epoch.
     """
-    newest: dict[str, TaskRow] = {}
-    for row in sorted(api.describe_invocations({RUN_TAG: run_id}), key=lambda row: row.created_at or 0.0):
-        newest |= row.tasks
     return {
         instance_id
-        for instance_id, task in newest.items()
+        for instance_id, (_invocation, task) in _newest(api, {RUN_TAG: run_id}).items()
         if not is_final(task) or (task.finished is not None and now - task.finished < _MAY_GO_DOWN_S)
     }
 

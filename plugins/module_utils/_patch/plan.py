@@ -12,7 +12,8 @@ from typing import Any
 from .._progress import count, duration
 from .._sdk.errors import BadInput
 from .._sdk.shapes import parse_time
-from .plan_batches import plan_batches, share
+from .budget import Share
+from .plan_batches import plan_batches
 from .report import METHODS, columns, packages_text
 
 VERSION = 1
@@ -113,28 +114,23 @@ def _batches(
 
     A host that is not fit is away as well. The others of a group that are no hosts of the play are not known here.
     """
-    groups: dict[str, str | None] = {name: _group(verdict, max_unavailable) for name, verdict in results.items()}
+    share = _share(max_unavailable)
+    groups: dict[str, tuple[str, ...] | None] = {
+        name: share.key_of(verdict.get("zone_id") or "", verdict.get("tags") or {}) if share else None
+        for name, verdict in results.items()
+    }
     members = Counter(group for group in groups.values() if group is not None)
     away = Counter(groups[name] for name in hosts if not hosts[name]["fit"])
-    most = {
-        group: max(share(max_unavailable["hosts"], size) - away[group], 1)
-        for group, size in members.items()
-        if max_unavailable
-    }
+    most = {group: max(share.most_of(size) - away[group], 1) for group, size in members.items()} if share else {}
     return plan_batches({name: groups[name] for name in hosts if hosts[name]["fit"]}, sizes, most)
 
 
-def _group(verdict: Mapping[str, Any], max_unavailable: Mapping[str, Any]) -> str | None:
-    """What the host has in common with the others of its group: its zone, or values of its tags."""
+def _share(max_unavailable: Mapping[str, Any]) -> Share | None:
+    """What may be unavailable, as the preflight counts it."""
     if not max_unavailable:
         return None
     by = max_unavailable.get("by") or ["zone"]
-    tags = verdict.get("tags") or {}
-    values = [
-        tags.get(what.removeprefix("tag:"), "") if what.startswith("tag:") else verdict.get("zone_id") or ""
-        for what in ([by] if isinstance(by, str) else by)
-    ]
-    return "\n".join(values)
+    return Share(str(max_unavailable["hosts"]), (by,) if isinstance(by, str) else tuple(by))
 
 
 def plan_table(plan: Mapping[str, Any]) -> list[str]:

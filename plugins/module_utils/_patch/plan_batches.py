@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 
 def share(size: int | str, total: int) -> int:
@@ -20,7 +21,7 @@ def share(size: int | str, total: int) -> int:
 
 
 def plan_batches(
-    groups: Mapping[str, str | None], sizes: Sequence[int | str], most: Mapping[str, int] | None = None
+    groups: Mapping[str, Hashable], sizes: Sequence[int | str], most: Mapping[Any, int] | None = None
 ) -> list[list[str]]:
     """The batches, each a list of hosts.
 
@@ -35,7 +36,7 @@ def plan_batches(
     for room in _rooms(sizes, len(waiting)):
         if not waiting:
             break
-        taken: Counter[str | None] = Counter()
+        taken: Counter[Hashable] = Counter()
         batch: list[str] = []
         for host in waiting:
             group = groups[host]

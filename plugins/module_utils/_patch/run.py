@@ -35,6 +35,10 @@ INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str"},
     "region_id": {"type": "str"},
 }
+# Of all modules that are called once for a batch: plugins/doc_fragments/_instances.py, BATCH.
+BATCH_SPEC: dict[str, dict[str, Any]] = {
+    "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
+}
 STEP_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "script": {"type": "str"},
