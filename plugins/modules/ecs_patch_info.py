@@ -296,7 +296,7 @@ refused:
 from ..module_utils._module import PROGRESS_SPEC, Context, checked, run_module
 from ..module_utils._patch.budget import BUDGET_SPEC
 from ..module_utils._patch.hooks import HOOKS
-from ..module_utils._patch.run import STEP_SPEC, preflight
+from ..module_utils._patch.run import BATCH_SPEC, STEP_SPEC, preflight
 from ..module_utils._patch.stop import STOP_SPEC
 
 
@@ -327,6 +327,7 @@ def core(context: Context) -> dict:
 def main() -> None:
     run_module(
         PROGRESS_SPEC
+        | BATCH_SPEC
         | {
             "all_instance_ids": {"type": "dict", "default": {}},
             "run_id": {"type": "str"},
