@@ -4,18 +4,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ..module_utils._patch.plan import Expectation, build_plan, plan_table
 from ..module_utils._sdk.errors import BadInput
 from ..module_utils._sdk.shapes import format_time
-from ..plugin_utils._documents import read_document, write_document
+from ..plugin_utils._documents import DocumentAction, read_document
 
 _SPEC: dict[str, dict[str, Any]] = {
     "results": {"type": "dict", "required": True},
@@ -29,15 +26,9 @@ _SPEC: dict[str, dict[str, Any]] = {
     "dest": {"type": "path"},
 }
 
-display = Display()
 
-
-class ActionModule(ActionBase):
+class ActionModule(DocumentAction):
     """Once for all hosts."""
-
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -55,17 +46,11 @@ class ActionModule(ActionBase):
             )
         except BadInput as error:
             raise AnsibleActionFail(str(error)) from error
-        for line in ["", *plan_table(plan), ""]:
-            display.display(line)
         expected = dict(plan["expected"])
         times = zip(plan["batches"], expected.pop("batches_s"), strict=True)
         batches = [{"hosts": batch, "expected_s": seconds} for batch, seconds in times]
         result |= {"changed": False, "batches": batches, "expected": expected}
-        if arguments["dest"]:
-            result["plan"] = os.path.join(arguments["dest"], "plan.json")
-            if not self._task.check_mode:
-                write_document(result["plan"], plan)
-        return result
+        return result | self._publish(plan_table(plan), plan, "plan", arguments["dest"])
 
 
 def _earlier(path: str | None) -> dict[str, Any]:

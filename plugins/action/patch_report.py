@@ -7,21 +7,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-
 from ..module_utils._patch.report import build_report, table
-from ..plugin_utils._documents import read_document, write_document
-
-display = Display()
+from ..plugin_utils._documents import DocumentAction, read_document
 
 
-class ActionModule(ActionBase):
+class ActionModule(DocumentAction):
     """Once for all hosts."""
-
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -29,17 +20,8 @@ class ActionModule(ActionBase):
             {"results": {"type": "dict", "required": True}, "stopped": {"type": "dict"}, "dest": {"type": "path"}}
         )
         report = build_report(arguments["results"], arguments["stopped"], _left_out_before(arguments["dest"]))
-        for line in ["", *table(report), ""]:
-            display.display(line)
-        result |= {
-            "changed": False,
-            **{key: report[key] for key in ("run_id", "counts", "failed_hosts", "left_out", "stopped")},
-        }
-        if arguments["dest"]:
-            result["report"] = os.path.join(arguments["dest"], "report.json")
-            if not self._task.check_mode:
-                write_document(result["report"], report)
-        return result
+        told = {key: report[key] for key in ("run_id", "counts", "failed_hosts", "left_out", "stopped")}
+        return result | {"changed": False, **told} | self._publish(table(report), report, "report", arguments["dest"])
 
 
 def _left_out_before(folder: str | None) -> list[str]:

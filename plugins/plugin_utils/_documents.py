@@ -10,6 +10,29 @@ import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+
+class DocumentAction(ActionBase):
+    """An action in Ansible's own process, once for all hosts: it shows a table and writes a document."""
+
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def _publish(self, lines: list[str], document: dict[str, Any], name: str, folder: str | None) -> dict[str, str]:
+        """Show the lines, and write NAME.json into the folder, if there is one; where it is, under its name."""
+        for line in ["", *lines, ""]:
+            display.display(line)
+        if not folder:
+            return {}
+        path = os.path.join(folder, f"{name}.json")
+        if not self._task.check_mode:
+            write_document(path, document)
+        return {name: path}
 
 
 def read_document(path: str, key: str) -> dict[str, Any]:

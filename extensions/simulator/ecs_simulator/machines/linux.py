@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is alike on machines with real processes: scripts and files go through an executor on the machine."""
 
+import asyncio
 import contextlib
 import errno
 import os
+import shutil
+from pathlib import Path
 
 from ecs_simulator.machines import base
 from ecs_simulator.machines.base import (
@@ -26,10 +29,16 @@ USER_SCRIPT_FOLDER = "/tmp"  # noqa: S108  on the machine
 
 
 class LinuxMachine(base.Machine):
-    """A machine that has an executor while :attr:`_remote` is there."""
+    """A machine that keeps its files in a folder, and has an executor while :attr:`_remote` is there.
 
-    def __init__(self) -> None:
+    ``_down`` is settled when it has gone down.
+    """
+
+    def __init__(self, folder: Path) -> None:
         super().__init__()
+        self._folder = folder
+        self._log = folder.parent / f"{folder.name}.log"
+        self._down: asyncio.Future[None] | None = None
         self._remote: Remote | None = None
         self._full = False
 
@@ -81,3 +90,12 @@ class LinuxMachine(base.Machine):
             return "FileCreateFail"
         finally:
             await process.drain()
+
+    async def discard(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
+
+    async def _wait_down(self) -> None:
+        if self._down:
+            # Others wait for the same end; one that is cancelled must not cancel it for them.
+            await asyncio.shield(self._down)

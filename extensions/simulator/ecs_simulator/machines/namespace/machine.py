@@ -4,7 +4,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -27,14 +26,11 @@ class NamespaceMachine(LinuxMachine):
     kind = "namespace"
 
     def __init__(self, spec: InstanceSpec, settings: Settings, folder: Path) -> None:
-        super().__init__()
+        super().__init__(folder)
         self._spec = spec
         self._settings = settings
-        self._folder = folder
-        self._log = folder.parent / f"{folder.name}.log"
         self._launcher: subprocess.Popen[bytes] | None = None
         self._ready: asyncio.Future[None] | None = None
-        self._down: asyncio.Future[None] | None = None
         self._skew_s = 0
 
     async def boot(self, boot_id: str, *, with_agent: bool = True) -> bool:
@@ -94,15 +90,6 @@ class NamespaceMachine(LinuxMachine):
             # A launcher that ends before process 1 has asked to die with it does not take it along.
             self._remote.hang_up()
         await self._wait_down()
-
-    async def discard(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-        self._log.unlink(missing_ok=True)
-
-    async def _wait_down(self) -> None:
-        if self._down:
-            # Others wait for the same end; one that is cancelled must not cancel it for them.
-            await asyncio.shield(self._down)
 
     def _hear(self, message: dict[str, Any]) -> None:
         """What process 1 says by itself."""

@@ -46,19 +46,16 @@ class NspawnMachine(LinuxMachine):
     kind = "nspawn"
 
     def __init__(self, spec: InstanceSpec, settings: Settings, folder: Path, rootfs: Path) -> None:
-        super().__init__()
+        super().__init__(folder.absolute())
         self._spec = spec
         self._settings = settings
-        self._folder = folder.absolute()
         self._rootfs = rootfs.absolute()
-        self._log = self._folder.parent / f"{folder.name}.log"
         self._launcher: subprocess.Popen[bytes] | None = None
         self._init = -1
         """A descriptor of the machine's process 1."""
         self._listening: list[socket.socket] = []
         self._orphans: list[RemoteProcess] = []
         self._ready: asyncio.Future[None] | None = None
-        self._down: asyncio.Future[None] | None = None
         self._agent_pid = self._leader = 0
 
     async def boot(self, boot_id: str, *, with_agent: bool = True) -> bool:  # noqa: ARG002  it makes one itself
@@ -216,15 +213,6 @@ class NspawnMachine(LinuxMachine):
         if self._launcher and self._launcher.stdin:
             self._launcher.stdin.close()
         await self._wait_down()
-
-    async def discard(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-        self._log.unlink(missing_ok=True)
-
-    async def _wait_down(self) -> None:
-        if self._down:
-            # Others wait for the same end; one that is cancelled must not cancel it for them.
-            await asyncio.shield(self._down)
 
     def _went_down(self) -> None:
         """The launcher has ended, and with it all that was on the machine."""
