@@ -116,7 +116,7 @@ def filled(option: dict[str, Any], secret: str) -> Any:
     """A value that holds a secret, of the option's type where that is possible."""
     if option["type"] == "dict":
         return {"key": secret, secret: "value"}
-    if option["type"] == "list" and option.get("elements") == "dict":
+    if "suboptions" in option:
         suboptions = {name: value for name, value in option["suboptions"].items() if name not in LEFT_OUT}
         return [{name: filled(suboption, secret) for name, suboption in suboptions.items()}]
     return [secret] if option["type"] == "list" else secret
