@@ -53,7 +53,9 @@ class Cloud:
         self.client_tokens = ClientTokens()
         self.saved_commands = SavedCommands(fleet.settings.command_quota)
         self.commands = Commands(fleet, clock=clock, audit=audit, ids=ids, hosts=self.hosts, later=self._later)
-        self.events = SystemEvents(self)
+        self.events = SystemEvents(
+            clock=clock, audit=audit, ids=ids, settings=fleet.settings, hosts=self.hosts, release=self.release
+        )
         for spec in fleet.instances:
             self.add(spec)
 

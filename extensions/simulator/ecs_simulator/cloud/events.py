@@ -6,16 +6,17 @@ does not (SDK docstring of CreateSimulatedSystemEvents, and Alibaba's page about
 (``…Failure``) begins as Executing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ecs_simulator.audit import Audit
+from ecs_simulator.clock import Clock
+from ecs_simulator.cloud.host import Host
 from ecs_simulator.cloud.instance import Instance
 from ecs_simulator.cloud.later import Later
+from ecs_simulator.fleet_settings import Settings
+from ecs_simulator.ids import Ids
 from ecs_simulator.machines.base import PowerAction
-
-if TYPE_CHECKING:
-    from ecs_simulator.cloud.cloud import Cloud
 
 PENDING_STATUSES = frozenset({"Inquiring", "Scheduled", "Executing"})
 # "For SystemMaintenance.Reboot: restart the instance before the scheduled time" (Alibaba's page, see above).
@@ -44,8 +45,22 @@ class SystemEvent:
 class SystemEvents:
     """The events of a cloud's instances."""
 
-    def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        audit: Audit,
+        ids: Ids,
+        settings: Settings,
+        hosts: Mapping[str, Host],
+        release: Callable[[Host], None],
+    ) -> None:
+        self._clock = clock
+        self._audit = audit
+        self._ids = ids
+        self._settings = settings
+        self._hosts = hosts
+        self._release = release
         self._events: dict[str, SystemEvent] = {}
         self._later = Later()
 
@@ -60,7 +75,7 @@ class SystemEvents:
 
     def declare(self, instance: Instance) -> None:
         """The events that the fleet file gives an instance."""
-        now = self._cloud.clock.time()
+        now = self._clock.time()
         for spec in instance.spec.events:
             not_before = now + spec.in_s if spec.not_before is None else spec.not_before
             self._add(instance, spec.type, spec.status, not_before, spec.trigger_real_ops)
@@ -75,7 +90,7 @@ class SystemEvents:
     def accept(self, event: SystemEvent) -> None:
         """AcceptInquiredSystemEvent: what the event asked for may be done."""
         self._change(event, "Executing")
-        self._later.start(self._execute(event, self._cloud.fleet.settings.accepted_event_s))
+        self._later.start(self._execute(event, self._settings.accepted_event_s))
 
     def restarted(self, instance_id: str) -> None:
         """The API restarts an instance."""
@@ -90,9 +105,9 @@ class SystemEvents:
                 self._change(event, "Canceled")
 
     def _add(self, instance: Instance, type_: str, status: str, not_before: float, real: bool) -> SystemEvent:
-        now = self._cloud.clock.time()
+        now = self._clock.time()
         event = SystemEvent(
-            id=self._cloud.ids.event(),
+            id=self._ids.event(),
             instance_id=instance.id,
             region_id=instance.spec.region_id,
             type=type_,
@@ -110,14 +125,12 @@ class SystemEvents:
     def _change(self, event: SystemEvent, status: str) -> None:
         event.status = status
         if not event.pending:
-            event.finished = self._cloud.clock.time()
-        self._cloud.audit.machine(
-            event.instance_id, "system_event", event_id=event.id, type=event.type, status=event.status
-        )
+            event.finished = self._clock.time()
+        self._audit.machine(event.instance_id, "system_event", event_id=event.id, type=event.type, status=event.status)
 
     async def _execute(self, event: SystemEvent, seconds: float) -> None:
-        await self._cloud.clock.sleep(seconds)
-        host = self._cloud.hosts.get(event.instance_id)
+        await self._clock.sleep(seconds)
+        host = self._hosts.get(event.instance_id)
         if host is None or event.status not in ("Scheduled", "Executing"):
             return
         if event.trigger_real_ops:
@@ -125,10 +138,10 @@ class SystemEvents:
                 self._change(event, "Executing")
             kind = event.type.partition(".")[2]
             if kind == "Delete":
-                self._cloud.release(host)
+                self._release(host)
                 return
             if host.up:
                 host.maintain(PowerAction.POWER_OFF if kind == "Stop" else PowerAction.RESTART)
-                await self._cloud.clock.sleep(host.instance.spec.boot_s)
+                await self._clock.sleep(host.instance.spec.boot_s)
         if event.pending:
             self._change(event, "Executed")
