@@ -14,6 +14,7 @@ from collections import Counter
 from .judge import PROMISES
 from .report import Told, tell
 from .rules import RULES, without
+from .run import runner_folder
 
 
 def main() -> int:
@@ -28,6 +29,7 @@ def main() -> int:
     if options.without:
         return _search(options.without, seeds)
     jobs = [(seed, number < options.http) for number, seed in enumerate(seeds)]
+    runner_folder()
     context = multiprocessing.get_context("fork")
     total: Counter[str] = Counter()
     broken: Counter[str] = Counter()

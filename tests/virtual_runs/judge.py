@@ -145,7 +145,7 @@ def nothing_begins_late(outcome: Outcome) -> Told:
     """After the run's deadline, and after the time of every batch that it was in, a host begins nothing."""
     for name, history in outcome.histories.items():
         ends = [
-            min(batch.at + outcome.plan.timeout_s, outcome.deadline or float("inf"))
+            min(batch.began + outcome.plan.timeout_s, outcome.deadline or float("inf"))
             for batch in outcome.batches
             if name in batch.hosts and not batch.stop
         ]
@@ -239,9 +239,10 @@ def requests_keep_the_settle_time(history: History) -> Found:
 
 
 def restarts_have_receipts(history: History) -> Found:
-    """As in `random_runs`; of a host of which nothing was ever heard nobody has receipts."""
-    heard = all(verdict.content["steps"] for verdict in history.last_verdicts.values())
-    if heard:
+    """As in `random_runs`; of a host of which nothing was heard, or nothing to the end, nobody has all receipts."""
+    asked = max((seconds(line["time"]) for line in history.lines if line.get("action") == "RunCommand"), default=0.0)
+    heard = [verdict.content["steps"] and verdict.at > asked for verdict in history.last_verdicts.values()]
+    if heard and all(heard):
         yield from invariants.restarts_have_receipts(history)
 
 

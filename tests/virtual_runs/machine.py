@@ -155,7 +155,8 @@ class DoubleMachine(base.Machine):
                 await self._clock.sleep(_GUARD_S)
                 code = 0 if f"{run_id}.{session.step}" in self._done else 1
         except asyncio.CancelledError:
-            if session.signal == "TERM" and session.kind == "step":
+            # One that is killed alone writes nothing; that it is at work no more, its witness tells.
+            if self.up and started and self.runs[run_id].steps[session.step].started is started:
                 self._note("failed", session, run_id)
         finally:
             if not session.ended.done():

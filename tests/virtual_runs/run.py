@@ -41,7 +41,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as a controller came to it: what it knew of the run, and whether it began."""
+    """A batch as a controller came to it ``at`` a time: what it knew of the run, whether it ``began``, and when."""
 
     controller: int
     number: int
@@ -50,6 +50,7 @@ class Batch:
     at: float
     stop: str | None
     requests: int
+    began: float
 
 
 @dataclass
@@ -161,7 +162,9 @@ class Controller:
                 },
             )
             stop = (found.get("stop") or {}).get("kind")
-            batch = Batch(self.number, number, tuple(names), tuple(failed), at, stop, self.requests - requests)
+            batch = Batch(
+                self.number, number, tuple(names), tuple(failed), at, stop, self.requests - requests, self.time()
+            )
             run.outcome.batches.append(batch)
             if stop:
                 return
@@ -175,7 +178,7 @@ class Controller:
                 restart_timeout=plan.restart_timeout_s,
                 max_restarts=plan.most_restarts,
                 timeout=plan.timeout_s,
-                runner_dir=_runner_dir(),
+                runner_dir=runner_folder().name,
             )
             for verdict in patched["instances"].values():
                 run.verdicts[verdict["name"]].append(Verdict(plan.run_id, self.time(), verdict))
@@ -208,9 +211,13 @@ def _defaults(module: Any) -> dict[str, Any]:
 
 
 @cache
-def _runner_dir() -> str:
-    """The real delivery with a runner that is only a name: the double takes its place, and packing it costs time."""
-    folder = Path(tempfile.mkdtemp(prefix="cloudops-virtual-"))
+def runner_folder() -> tempfile.TemporaryDirectory[str]:
+    """The real delivery with a runner that is only a name: the double takes its place, and packing it costs time.
+
+    It goes with the process that has asked for it first, so ask before a fork.
+    """
+    made = tempfile.TemporaryDirectory(prefix="cloudops-virtual-")
+    folder = Path(made.name)
     files = ROOT / "roles" / "patch_hosts" / "files"
     for delivery in files.glob("deliver.*"):
         shutil.copy(delivery, folder)
@@ -218,7 +225,7 @@ def _runner_dir() -> str:
     for part in (files / "runner").iterdir():
         stub = "exit 78\n" if part.suffix == ".sh" else "$REFUSED = 78\nfunction Stop-Runner { exit $REFUSED }\n"
         (folder / "runner" / part.name).write_text(stub, encoding="utf-8")
-    return str(folder)
+    return made
 
 
 class Rollout:
