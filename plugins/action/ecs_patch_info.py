@@ -7,16 +7,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..plugin_utils._batch import BatchAction
+from ..plugin_utils._batch import PatchAction
 
 
-class ActionModule(BatchAction):
+class ActionModule(PatchAction):
     """Once per batch."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         hooks = self._task.args.get("hooks")
         if isinstance(hooks, dict):
             self._task.args["hooks"] = {moment: self._find_hook(path) for moment, path in hooks.items()}
+        if folder := self._task.args.get("report_dir"):
+            # As patch_report sees it: modules may run in another folder than Ansible.
+            self._task.args["report_dir"] = os.path.abspath(os.path.expanduser(str(folder)))
         return super().run(tmp, task_vars)
 
     def _find_hook(self, path: Any) -> Any:

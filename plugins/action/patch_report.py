@@ -5,10 +5,19 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
-from ..module_utils._patch.report import build_report, table
-from ..plugin_utils._documents import DocumentAction, read_document
+from ..module_utils._patch.report import build_report, put_back, table, was_begun, with_put_back
+from ..module_utils._sdk.shapes import format_time
+from ..plugin_utils._documents import DocumentAction, read_document, write_document
+
+_SPEC: dict[str, dict[str, Any]] = {
+    "results": {"type": "dict", "required": True},
+    "stopped": {"type": "dict"},
+    "put_back": {"type": "bool", "default": False},
+    "dest": {"type": "path"},
+}
 
 
 class ActionModule(DocumentAction):
@@ -16,17 +25,27 @@ class ActionModule(DocumentAction):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {"results": {"type": "dict", "required": True}, "stopped": {"type": "dict"}, "dest": {"type": "path"}}
-        )
-        report = build_report(arguments["results"], arguments["stopped"], _left_out_before(arguments["dest"]))
+        _validation, arguments = self.validate_argument_spec(_SPEC)
+        results, folder = arguments["results"], arguments["dest"]
+        before = _read(folder)
+        if arguments["put_back"]:
+            results = put_back(results)
+        report = build_report(results, arguments["stopped"], before.get("left_out", ()))
         told = {key: report[key] for key in ("run_id", "counts", "failed_hosts", "left_out", "stopped")}
-        return result | {"changed": False, **told} | self._publish(table(report), report, "report", arguments["dest"])
+        result |= {"changed": False, **told}
+        if before and not was_begun(report):
+            folder = None  # that would be put in the place of a report that has something to tell
+        if not arguments["put_back"]:
+            return result | self._publish(table(report), report, "report", folder)
+        if folder and not self._task.check_mode:
+            document = with_put_back(before, report, format_time(time.time()) or "")
+            write_document(os.path.join(folder, "report.json"), document)
+        return result | self._publish(table(report), report, "report", folder and os.path.join(folder, "put_back"))
 
 
-def _left_out_before(folder: str | None) -> list[str]:
-    """The hosts that the report in a folder calls left out; none when there is no report, or something else."""
+def _read(folder: str | None) -> dict[str, Any]:
+    """The report that is in a folder; empty when there is none, or something else."""
     try:
-        return list(read_document(os.path.join(folder, "report.json"), "left_out")["left_out"]) if folder else []
+        return read_document(os.path.join(folder, "report.json"), "left_out") if folder else {}
     except (OSError, ValueError):
-        return []
+        return {}

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values, sanitize_keys
 
 from ._progress import Progress
 from ._sdk.client import Connection
 from ._sdk.ecs import Ecs
-from ._sdk.errors import BadInput, CloudError
+from ._sdk.errors import CloudError
 from ._sources import read_source
 from ._waiting import Clock, RealClock
 
@@ -80,8 +79,8 @@ class Module(AnsibleModule):  # type: ignore[misc]  # Ansible's own types are no
     def _quiet(self, result: dict[str, Any]) -> dict[str, Any]:
         quiet: dict[str, Any] = sanitize_keys(result, self.no_log_values)
         # Of all that a module returns, Ansible does not look for secrets in these.
-        if "warnings" in quiet:
-            quiet["warnings"] = remove_values(quiet["warnings"], self.no_log_values)
+        for warning in remove_values(quiet.pop("warnings", []), self.no_log_values):
+            self.warn(warning)
         # With -vvv Ansible would show all arguments here.
         return quiet | {"invocation": {}}
 
@@ -93,24 +92,14 @@ def read_text(params: Mapping[str, Any], option: str) -> str:
     return str(params[option] or "")
 
 
-def checked(values: Sequence[Mapping[str, Any]], spec: dict[str, dict[str, Any]], what: str) -> list[dict[str, Any]]:
-    """A list of dicts as an option of another module takes it, with defaults; raises :class:`BadInput`."""
-    option = {what: {"type": "list", "elements": "dict", "options": spec}}
-    result = ArgumentSpecValidator(option).validate({what: [dict(value) for value in values]})
-    if result.error_messages:
-        raise BadInput(f"{what}: {'; '.join(result.error_messages)}")
-    found: list[dict[str, Any]] = result.validated_parameters[what]
-    return found
-
-
 def run_module(
     argument_spec: dict[str, dict[str, Any]], core: Callable[[Context], dict[str, Any]], **rules: Any
 ) -> None:
     """Read the options, run ``core`` and exit with what it returns.
 
     A result with the key ``failed`` fails the task and keeps everything else in it; its ``diff`` is left out unless
-    somebody wants to see it. An error of the core becomes one
-    sentence and ``refused``: a core raises only as long as it has changed nothing.
+    somebody wants to see it, and its ``warnings`` are given to Ansible. An error of the core becomes one sentence and
+    ``refused``: a core raises only as long as it has changed nothing.
     """
     module = Module(
         argument_spec=CONNECTION_SPEC | argument_spec,

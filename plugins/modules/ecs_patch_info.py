@@ -10,12 +10,15 @@ short_description: Look at a batch of ECS instances before patching it
 description:
   - The preflight of a batch. It fixes the run id, and says of each instance whether it is fit to be patched and how it
     would be restarted.
+  - It is given what M(cloudops.alibaba.ecs_patch) is to do, and refuses what that would refuse, before anything has
+    happened to a host.
   - It reads pending system events. A C(SystemMaintenance.Reboot) that is C(Scheduled) is merged into the run's own
     restart, which then goes through the API, because a restart inside the guest does not settle it. Other events are
     warned of. When events cannot be read, it goes on without them, and says so.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
   - cloudops.alibaba._instances.batch
+  - cloudops.alibaba._patch.work
   - cloudops.alibaba._instances.progress
   - cloudops.alibaba._connection
   - cloudops.alibaba._attributes
@@ -47,7 +50,8 @@ options:
     default: auto
   hooks:
     description:
-      - The task files that the role runs for each host. They must be there, and are returned as absolute paths.
+      - The task files that the role runs for each host. They must be there, and are returned as absolute paths. None of
+        them with O(mode=assess), and not V(before) with O(mode=put_back), for which O(hooks.after) must be given.
     type: dict
     default: {}
     suboptions:
@@ -87,11 +91,6 @@ options:
       after_batch:
         description: The number of the last batch.
         type: int
-  restart:
-    description: Whether the run restarts hosts, as in M(cloudops.alibaba.ecs_patch).
-    type: str
-    choices: [never, if_required, always]
-    default: if_required
   max_unavailable:
     description:
       - How many instances of a group may be unavailable at once. Those are the ones that are not running, whose agent
@@ -131,12 +130,24 @@ options:
     type: list
     elements: str
     default: []
-  steps:
-    description:
-      - What M(cloudops.alibaba.ecs_patch) is to do, in its words. It is only compared with O(plan).
-    type: list
-    elements: dict
-    default: []
+  report_dir:
+    description: A folder on the controller that a report is written into in the end. That must be possible.
+    type: path
+  variables:
+    description: The variables of a role by name, so that no misspelt one goes unnoticed. It is refused.
+    type: dict
+    default: {}
+    suboptions:
+      given:
+        description: Those that are set.
+        type: list
+        elements: str
+        default: []
+      known:
+        description: Those that there are.
+        type: list
+        elements: str
+        default: []
   plan:
     description:
       - The plan that this run is to follow, as P(cloudops.alibaba.patch_plan#lookup) reads it.
@@ -293,15 +304,20 @@ refused:
   type: bool
 """
 
-from ..module_utils._module import PROGRESS_SPEC, Context, checked, run_module
+from ..module_utils._module import PROGRESS_SPEC, Context, run_module
 from ..module_utils._patch.budget import BUDGET_SPEC
 from ..module_utils._patch.hooks import HOOKS
-from ..module_utils._patch.run import BATCH_SPEC, STEP_SPEC, preflight
+from ..module_utils._patch.run import BATCH_SPEC, preflight
+from ..module_utils._patch.settings import VARIABLES_SPEC, check_report_dir, check_variables
 from ..module_utils._patch.stop import STOP_SPEC
+from ..module_utils._patch.work import WORK_SPEC, read_work
 
 
 def core(context: Context) -> dict:
     params = context.params
+    check_variables(params["variables"])
+    if params["report_dir"]:
+        check_report_dir(params["report_dir"])
     return preflight(
         context.connect,
         params["instances"],
@@ -312,11 +328,11 @@ def core(context: Context) -> dict:
         method=params["restart_method"],
         hooks=params["hooks"],
         stop=params["stop"],
-        restart=params["restart"],
+        work=read_work(params),
+        runner_dir=params["runner_dir"],
         max_unavailable=params["max_unavailable"],
         failed_instance_ids=params["failed_instance_ids"],
         dry=context.check_mode,
-        steps=checked(params["steps"], STEP_SPEC, "steps"),
         plan=params["plan"],
         members=params["members"],
         clock=context.clock,
@@ -328,6 +344,7 @@ def main() -> None:
     run_module(
         PROGRESS_SPEC
         | BATCH_SPEC
+        | WORK_SPEC
         | {
             "all_instance_ids": {"type": "dict", "default": {}},
             "run_id": {"type": "str"},
@@ -335,10 +352,10 @@ def main() -> None:
             "restart_method": {"type": "str", "choices": ["auto", "exit_code", "api"], "default": "auto"},
             "hooks": {"type": "dict", "default": {}, "options": {moment: {"type": "path"} for moment in HOOKS}},
             "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
-            "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
             "max_unavailable": {"type": "dict", "options": BUDGET_SPEC},
             "failed_instance_ids": {"type": "list", "elements": "str", "default": []},
-            "steps": {"type": "list", "elements": "dict", "default": []},
+            "report_dir": {"type": "path"},
+            "variables": {"type": "dict", "default": {}, "options": VARIABLES_SPEC},
             "plan": {"type": "dict", "default": {}},
             "members": {"type": "list", "elements": "str", "default": []},
         },

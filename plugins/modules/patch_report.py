@@ -23,10 +23,17 @@ options:
   stopped:
     description: Why the run stopped before its end, as in RV(cloudops.alibaba.ecs_patch_info#module:stop).
     type: dict
+  put_back:
+    description:
+      - Whether the hosts were not patched, and only put back into service. Then the report is C(put_back/report.json),
+        and the one of the run, C(report.json), has them under C(put_back) and no longer under RV(left_out).
+    type: bool
+    default: false
   dest:
     description:
       - A folder on the controller for the report. It is made if need be. If not set, nothing is written.
-      - Hosts that the report there calls left out stay so in the new one unless this run came to them.
+      - Hosts that the report there calls left out stay so in the new one unless all went well with them.
+      - When no host came to its preflight, a report that is there already stays.
     type: path
 author:
   - cloudops.alibaba contributors (@cloudops-alibaba)

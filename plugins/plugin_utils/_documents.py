@@ -55,4 +55,4 @@ def write_document(path: str, document: dict[str, Any]) -> None:
             file.write("\n")
         os.replace(temporary, path)
     except OSError as error:
-        raise AnsibleActionFail(f"dest: cannot write {path}: {error.strerror}") from error
+        raise AnsibleActionFail(f"dest (patch_hosts_report_dir): cannot write {path}: {error.strerror}") from None

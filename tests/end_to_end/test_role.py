@@ -288,7 +288,7 @@ def test_starting_in_the_middle_is_refused(fleet: Cloud) -> None:
         ({"patch_hosts_steps": [{"name": "x"}]}, "neither a script nor the name of a built-in step"),
         ({"patch_hosts_steps": [{"name": "x", "script": "true", "retries": 2}]}, "patch_hosts_steps.retries."),
         ({"patch_hosts_steps": [{"name": "os_updates", "include": ["a;b"]}]}, "'a;b', which is no name of a package"),
-        ({"patch_hosts_timeouts": {"settle": 1}}, "settle_time is 1 s, and must be at least 10 s"),
+        ({"patch_hosts_timeouts": {"settle": 1}}, "settle_time (patch_hosts_timeouts.settle) is 1 s, and must be"),
         ({"patch_hosts_restart": "sometimes"}, "value of patch_hosts_restart must be one of"),
         ({"patch_hosts_restart_method": "hammer"}, "value of patch_hosts_restart_method must be one of"),
         ({"patch_hosts_connection": {"access_key_id": "demo", "access_key_secret": "wrong"}}, "SignatureDoesNotMatch"),

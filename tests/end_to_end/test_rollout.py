@@ -183,10 +183,19 @@ def test_any_errors_fatal_and_a_hook_that_fails_end_the_play_before_anything_is_
 def test_a_hook_that_is_not_there_is_refused_before_anything(fleet: Cloud) -> None:
     outcome = patch(fleet, patch_hosts_batches=["100%"], patch_hosts_hooks=hooks(fleet) | {"after": "nosuch.yml"})
     assert outcome.status != 0
-    assert "hooks.after: there is no file" in outcome.output
+    assert "patch_hosts_hooks.after: there is no file" in outcome.output
     assert set(statuses(outcome).values()) == {"not_reached"}
     assert trace(fleet) == []
     assert nothing_happened(fleet)
+
+
+def test_what_is_refused_is_refused_before_hooks_take_a_host_out(fleet: Cloud) -> None:
+    steps = {"patch_hosts_steps": [{"name": "x", "script": "true", "timeout_s": 0}]}
+    outcome = patch(fleet, patch_hosts_batches=["100%"], patch_hosts_hooks=hooks(fleet), **steps)
+    assert outcome.status != 0
+    assert outcome.output.count("\nRefused: timeout_s of the step 'x' must be at least 1.") == 1
+    assert outcome.result["left_out"] == []
+    assert trace(fleet) == []
 
 
 def test_a_hook_is_found_beside_the_playbook(fleet: Cloud) -> None:
@@ -205,13 +214,35 @@ def test_a_host_that_was_left_out_is_put_back(fleet: Cloud) -> None:
     limited = patch(fleet, "--limit", "c", patch_hosts_hooks=bad, **variables)
     assert limited.result["left_out"] == ["b"]
     sent = len(commands(fleet))
+    variables["patch_hosts_deadline"] = in_(-60)  # of the evening, which is over
+    nothing = patch(fleet, playbook=PUT_BACK, patch_hosts_report_dir="")
+    assert nothing.status != 0
+    assert "patch_hosts_report_dir is not set: give the folder" in " ".join(nothing.output.split())
+    nothing = patch(fleet, playbook=PUT_BACK, **variables)
+    assert nothing.status != 0
+    assert "patch_hosts_hooks.after is not set, and it is what puts a host back" in nothing.output
     still = patch(fleet, playbook=PUT_BACK, patch_hosts_hooks=bad, **variables)
     assert still.status != 0
     assert "after b" not in trace(fleet)
-    outcome = patch(fleet, playbook=PUT_BACK, patch_hosts_hooks=hooks(fleet), **variables)
+    good = {"patch_hosts_hooks": hooks(fleet), **variables}
+    dry = patch(fleet, "--check", playbook=PUT_BACK, **good)
+    assert (dry.status, dry.result["left_out"]) == (0, ["b"])
+    assert "after b" not in trace(fleet)
+    others = patch(fleet, "--limit", "a,c", playbook=PUT_BACK, **good)
+    assert (others.status, others.result["left_out"]) == (0, ["b"])
+    assert "report.json: b" in others.output
+    outcome = patch(fleet, "--limit", "a,b", playbook=PUT_BACK, **good)
     assert outcome.status == 0, outcome.output
+    assert "1 put back" in outcome.output
+    assert "looking at 1 host" in outcome.output
+    assert outcome.result["left_out"] == []
+    assert list(outcome.result["put_back"]) == ["b"]
     assert commands(fleet)[sent:] == [["b"], ["b"]]
     assert [line for line in trace(fleet) if line.endswith(" b")] == ["before b", *["health b"] * 3, "after b"]
+    again = patch(fleet, playbook=PUT_BACK, **good)
+    assert again.status == 0
+    assert "report.json: nobody, so there is nothing to put back" in again.output
+    assert len(commands(fleet)) == sent + 2
     mark = fleet.folder / "state" / "machines" / fleet.ids()["b"] / "root" / "root" / "mark"
     assert mark.read_text(encoding="utf-8") == "done\n"
 
@@ -235,6 +266,7 @@ def test_hosts_that_were_offline_need_not_count(folder: Path) -> None:
     cloud = make_cloud(folder, {"name": "off", "status": "Stopped"}, {"name": "b"}, {"name": "c"})
     try:
         strict = patch(cloud, patch_hosts_batches=[1, "100%"])
+        assert "failed (offline): " in strict.output
         assert statuses(strict) == {"off": "failed", "b": "not_reached", "c": "not_reached"}
         outcome = patch(cloud, patch_hosts_batches=[1, "100%"], patch_hosts_max_errors={"all": 0, "offline": "34%"})
         assert statuses(outcome) == {"off": "failed", "b": "unchanged", "c": "unchanged"}
@@ -283,15 +315,24 @@ def test_a_canary_has_to_be_well_after_its_soak(fleet: Cloud) -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"patch_hosts_max_errors": "a few"}, "max_errors is 'a few'; give a number of hosts, or a percentage"),
+        (
+            {"patch_hosts_max_errors": "a few"},
+            "patch_hosts_max_errors is 'a few'; give a number of hosts, or a percentage",
+        ),
         (
             {"patch_hosts_max_errors": {"offlin": 1}},
-            "max_errors: 'offlin' is nobody's blame. Give all, or one of script",
+            "patch_hosts_max_errors: 'offlin' is nobody's blame. Give all, or one of script",
         ),
-        ({"patch_hosts_deadline": "04:00"}, "deadline is '04:00'; give date, time and zone, such as 20"),
-        ({"patch_hosts_stop_after_batch": -1}, "stop_after_batch is -1; batches are numbered from 1 on"),
-        ({"patch_hosts_soak_s": -1}, "soak_time is -1 s, and must be at least 0 s"),
+        ({"patch_hosts_deadline": "04:00"}, "patch_hosts_deadline is '04:00'; give date, time and zone, such as 20"),
+        ({"patch_hosts_stop_after_batch": -1}, "patch_hosts_stop_after_batch is -1; batches are numbered from 1 on"),
+        ({"patch_hosts_soak_s": -1}, "soak_time (patch_hosts_soak_s) is -1 s, and must be at least 0 s"),
         ({"patch_hosts_hooks": {"befor": "x.yml"}}, "patch_hosts_hooks.befor"),
+        ({"patch_hosts_health": {"timeout_s": 30}}, "health (patch_hosts_health) has nothing to look at"),
+        ({"patch_hosts_max_eror": 1}, "patch_hosts_max_eror (do you mean patch_hosts_max_errors?)"),
+        (
+            {"patch_hosts_report_dir": "/dev/null/report"},
+            "patch_hosts_report_dir: no report can be written into /dev/null",
+        ),
     ],
 )
 def test_bad_conditions_are_refused_with_a_sentence(fleet: Cloud, variables: dict[str, Any], words: str) -> None:
@@ -350,11 +391,35 @@ def test_tags_keep_their_meaning(fleet: Cloud) -> None:
 
 
 def test_check_mode_runs_hooks_in_check_mode_and_touches_no_host(fleet: Cloud) -> None:
+    fleet.environment["ANSIBLE_DEPRECATION_WARNINGS"] = "true"
     outcome = patch(fleet, "--check", patch_hosts_batches=["100%"], patch_hosts_hooks=hooks(fleet))
     assert outcome.status == 0, outcome.output
+    assert "WARNING" not in outcome.output
     assert "4 checked" in outcome.output
     assert trace(fleet) == []
     assert commands(fleet) == []
+
+
+def test_a_misspelt_variable_of_any_host_is_refused(fleet: Cloud) -> None:
+    """Also of one that a later batch would come to. What hooks set between batches is theirs."""
+    fleet.inventory["all"]["hosts"]["d"]["patch_hosts_step"] = []
+    outcome = patch(fleet)
+    assert outcome.status != 0
+    assert "patch_hosts_step (do you mean patch_hosts_steps?)" in outcome.output
+    assert nothing_happened(fleet)
+    del fleet.inventory["all"]["hosts"]["d"]["patch_hosts_step"]
+    sets = {"name": "Keep something", "ansible.builtin.set_fact": {"patch_hosts_my_pool": "blue"}}
+    outcome = patch(fleet, patch_hosts_hooks={"before": hook(fleet, "before.yml", sets)}, patch_hosts_steps=MARK)
+    assert outcome.status == 0, outcome.output
+
+
+def test_the_report_alone_cannot_be_started(fleet: Cloud) -> None:
+    variables = {"patch_hosts_steps": MARK, "patch_hosts_batches": ["100%"]}
+    before = patch(fleet, **variables)
+    outcome = patch(fleet, "--start-at-task", "cloudops.alibaba.patch_hosts : Report", **variables)
+    assert outcome.status != 0
+    assert "Nothing was done: no host came to its preflight. If the play was started in the middle" in outcome.output
+    assert outcome.result == before.result, "the report of what was done stays"
 
 
 @pytest.mark.parametrize("task", ["Before", "Verdict", "Fail where patching failed"])

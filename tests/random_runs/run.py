@@ -186,6 +186,8 @@ class Run:
             "stop": {},
             "mode": "patch",
             "health": None,
+            "report_dir": None,
+            "variables": {},
             "soak_time": 0,
         }
 

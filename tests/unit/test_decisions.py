@@ -33,6 +33,17 @@ def failed(kind: str, code: str | None = None, status: str | None = "Error", **m
     return result(status=status, ok=False, failure=kind, error_code=code, error_info="why", exit_code=None, **more)
 
 
+def test_a_command_that_ended_without_a_word_of_the_runner_says_what_to_do() -> None:
+    """A scripted machine of the simulator without answers does so."""
+    failure = decide(result(invoke_id="t-1"), None, first=True).failure
+    assert failure
+    assert failure.info == (
+        "The end of the step runner's answer is missing or damaged, so it is not known how far the host is. Look at "
+        "the output of invocation t-1, and whether the host can run scripts; then start the same command again with "
+        "the same run id, which repeats nothing that has finished. It printed nothing."
+    )
+
+
 @pytest.mark.parametrize(
     ("heard", "said", "first", "move"),
     [

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import random
+import string
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Limits
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.run import patch, preflight
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.work import WORK_SPEC, Work, read_work
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput, CloudError
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
@@ -35,6 +37,13 @@ SCRIPT = {
 HEALTH = {"script": None, "src": None, "timeout_s": 300, "pause_s": 10, "attempt_timeout_s": 60, "same": "off"}
 
 
+def work(options: dict[str, Any]) -> Work:
+    """What the modules make of those of these options that are for the work; they leave the others."""
+    given = {key: options.pop(key) for key in list(options) if key in WORK_SPEC and key != "runner_dir"}
+    defaults = {key: spec.get("default") for key, spec in WORK_SPEC.items()}
+    return read_work(defaults | given)
+
+
 class World:
     """Two regions, a host in each."""
 
@@ -53,21 +62,16 @@ class World:
         return self.apis[region]
 
     def preflight(self, **more: Any) -> dict[str, Any]:
-        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
+        options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "work": work(more)}
         options |= {"hooks": {}, "stop": {}, "clock": self.clock, "progress": Lines(self.clock), "region_id": "r-1"}
         options |= {"max_unavailable": None, "failed_instance_ids": [], "dry": False}
-        options |= {"steps": [], "plan": {}, "members": []}
+        options |= {"runner_dir": str(FILES), "plan": {}, "members": []}
         return preflight(self.connect, self.instances, **options | more)
 
     def patch(self, **more: Any) -> dict[str, Any]:
         options = {
             "preflight": more.get("preflight") or self.preflight(),
-            "mode": "patch",
-            "steps": [],
-            "restart": "if_required",
-            "settle_s": 120,
-            "most_restarts": 3,
-            "limits": Limits(3600, 600),
+            "work": work(more),
             "runner_dir": str(FILES),
             "dry": False,
             "clock": self.clock,
@@ -133,11 +137,43 @@ def test_after_the_soak_the_good_hosts_are_asked_again() -> None:
     world = World()
     world.apis["r-2"].run = lambda t, i, _content: task(t, i, status="Failed", exit_code=126)
     began = world.clock.time()
-    result = world.patch(limits=Limits(3600, 600, 300))
+    result = world.patch(soak_time=300)
     assert world.clock.time() - began >= 300
     assert [len(api.called("run_command")) for api in world.apis.values()] == [2, 1]
     assert [row["ok"] for row in result["instances"].values()] == [True, False]
     assert len(result["instances"]["i-1"]["invoke_ids"]) == 2
+
+
+def test_a_canary_that_is_not_well_after_its_soak_was_well_before_it() -> None:
+    world = World()
+    lines = Lines(world.clock)
+    exits = iter([0, 1])
+
+    def run(t: str, i: str, _content: str) -> Any:
+        return task(t, i, **DONE) if next(exits) == 0 else task(t, i, status="Failed", exit_code=126)
+
+    world.apis["r-1"].run = run
+    result = world.patch(soak_time=300, progress=lines)
+    assert [row["ok"] for row in result["instances"].values()] == [False, True]
+    assert result["instances"]["i-1"]["error_info"].startswith("All was well before its soak. ")
+    assert result["instances"]["i-2"]["error_info"] is None
+    assert [line for line in lines.lines if line.startswith("Run ")] == [
+        "Run r-1: patching 2 hosts, at most 2 h",
+        "Run r-1: looking at 2 hosts, at most 2 h",
+    ]
+
+
+def test_the_preflight_says_who_is_fit_and_what_holds_when_a_hook_is_interrupted(tmp_path: Path) -> None:
+    """While a hook runs nobody else says with which run id to go on."""
+    world = World()
+    world.apis["r-1"].agents["i-1"] = agent("i-1", online=False)
+    (tmp_path / "before.yml").touch()
+    for dry in (False, True):
+        lines = Lines(world.clock)
+        world.preflight(hooks={"before": str(tmp_path / "before.yml")}, dry=dry, progress=lines)
+        assert lines.lines[0] == "Run r-1, batch 2: 1 of 2 hosts fit"
+        assert [line for line in lines.lines[1:] if line.endswith("again with the run id r-1.")] == lines.lines[1:]
+        assert len(lines.lines) == 1 + (not dry)
 
 
 def test_what_fails_in_every_region_fails_the_preflight() -> None:
@@ -204,10 +240,11 @@ def test_an_assessment_is_one_command_that_no_later_run_goes_on_from() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"settle_s": 9}, "settle_time is 9 s, and must be at least 10 s"),
-        ({"limits": Limits(0, 600)}, "timeout is 0 s"),
-        ({"limits": Limits(3600, 0)}, "restart_timeout is 0 s"),
-        ({"most_restarts": -1}, "max_restarts"),
+        ({"settle_time": 9}, "settle_time (patch_hosts_timeouts.settle) is 9 s, and must be at least 10 s"),
+        ({"timeout": 0}, "timeout (patch_hosts_timeouts.batch) is 0 s"),
+        ({"restart_timeout": 0}, "restart_timeout (patch_hosts_timeouts.restart) is 0 s"),
+        ({"soak_time": -1}, "soak_time (patch_hosts_soak_s) is -1 s"),
+        ({"max_restarts": -1}, "max_restarts"),
         ({"runner_dir": None}, "runner_dir is not set"),
         ({"runner_dir": "/nowhere"}, "cannot read the step runner"),
         ({"preflight": {"token": "guessed"}}, "has not been through its preflight"),
@@ -226,6 +263,15 @@ def test_bad_input_is_refused_before_the_first_request(options: dict[str, Any], 
         world.patch(**options)
     assert words in str(caught.value)
     assert world.called() == before
+
+
+def test_what_does_not_fit_into_a_command_is_refused_by_the_preflight() -> None:
+    """Before hooks take a host out of service for it."""
+    world = World()
+    noise = "".join(random.Random(1).choices(string.ascii_letters, k=40_000))
+    with pytest.raises(BadInput, match="ecs_send_file"):
+        world.preflight(steps=[SCRIPT | {"script": f"echo {noise}"}])
+    assert "run_command" not in world.called()
 
 
 def test_hosts_with_windows_get_a_command_of_their_own() -> None:
@@ -248,8 +294,9 @@ def test_a_script_for_sh_comes_to_no_host_with_windows(step: dict[str, Any]) -> 
     world.apis["r-2"].instances["i-2"] = instance("i-2", os_type="windows")
     world.apis["r-2"].agents["i-2"] = agent("i-2", version="2.1.3.317")
     report = world.preflight()
-    with pytest.raises(BadInput, match=rf"The step '{step['name']}' has .*, and web-02 runs Windows: set"):
-        world.patch(preflight=report, steps=[step])
+    for refuses in (lambda: world.preflight(steps=[step]), lambda: world.patch(preflight=report, steps=[step])):
+        with pytest.raises(BadInput, match=rf"The step '{step['name']}' has .*, and web-02 runs Windows: set"):
+            refuses()
     assert "run_command" not in world.called()
     assert world.patch(preflight=report, steps=[step | {"platform": "linux"}])["instances"]["i-2"]["ok"]
 

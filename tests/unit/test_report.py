@@ -6,7 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.report import build_report, table
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.report import (
+    build_report,
+    put_back,
+    table,
+    with_put_back,
+)
 
 OLD = "11111111-1111-4111-8111-111111111111"
 NEW = "22222222-2222-4222-8222-222222222222"
@@ -85,6 +90,52 @@ def test_a_host_that_was_left_out_is_not_forgotten_by_a_start_that_does_not_come
     results = {"a": {}, "b": result("patched"), "c": result("failed", left_out=True)}
     report = build_report(results, left_out_before=["a", "b", "c", "elsewhere"])
     assert report["left_out"] == ["c", "a", "elsewhere"]
+
+
+@pytest.mark.parametrize("status", ["failed", "unknown", "not_reached", "left_by_hook", "checked"])
+def test_a_host_stays_left_out_until_all_went_well_with_it(status: str) -> None:
+    """It was off when the run was started again, say: no hook came to it, and it is out of service still."""
+    assert build_report({"a": result(status)}, left_out_before=["a"])["left_out"] == ["a"]
+
+
+def test_hosts_that_were_put_back_are_put_back_once() -> None:
+    run = build_report({"a": result("failed", left_out=True), "b": result("failed", left_out=True)})
+    again = put_back({"a": result("unchanged", run_id="back-1"), "b": result("failed", failure="health")})
+    report = build_report(again, left_out_before=run["left_out"])
+    assert "a     1      -                 none     put back" in table(report)
+    assert report["left_out"] == ["b"]
+    after = with_put_back(run, report, "2026-12-01T02:00:00Z")
+    assert after["left_out"] == ["b"]
+    assert after["put_back"] == {"a": {"run_id": "back-1", "at": "2026-12-01T02:00:00Z"}}
+    assert [after["hosts"][name]["left_out"] for name in "ab"] == [False, True]
+    last = build_report(put_back({"b": result("unchanged", run_id="back-2")}), left_out_before=after["left_out"])
+    assert set(with_put_back(after, last, "2026-12-01T03:00:00Z")["put_back"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("status", ["checked", "left_by_hook"])
+def test_nobody_is_put_back_by_a_look(status: str) -> None:
+    report = build_report(put_back({"a": result(status)}), left_out_before=["a"])
+    assert (report["left_out"], report["counts"]) == (["a"], {status: 1})
+
+
+def test_the_table_says_whose_fault_it_was() -> None:
+    bad = result("failed", failure="instance", blame="offline", error_info="The instance is Stopped.")
+    assert table(build_report({"a": bad}))[1].endswith("failed (offline): The instance is Stopped.")
+
+
+def test_what_all_hosts_are_refused_for_is_said_once() -> None:
+    refused = result("not_reached", ok=False, failure="input", blame="input", error_info="No such step.")
+    lines = table(build_report({"a": refused, "b": refused, "c": {}}))
+    assert [line.split()[-2:] for line in lines[1:4]] == [["not", "reached"]] * 3
+    assert lines[-1] == "Refused: No such step."
+    differing = table(build_report({"a": refused, "b": refused | {"error_info": "It has gone."}}))
+    assert differing[2].endswith("not reached (input): It has gone.")
+
+
+def test_a_run_that_did_not_begin_says_so() -> None:
+    assert table(build_report({"a": {}}))[-1].startswith("Nothing was done: no host came to its preflight.")
+    stopped = {"kind": "deadline", "batch": 1, "reason": "it is late"}
+    assert "preflight" not in table(build_report({"a": {}}, stopped))[-1]
 
 
 def test_the_table_shows_system_events_that_were_closed_and_those_to_come() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.cloudops.alibaba.plugins.doc_fragments._patch import ModuleDocFragment
 from ansible_collections.cloudops.alibaba.plugins.module_utils._module import Context
 from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import CloudError
@@ -206,8 +207,8 @@ class _Context(Context):
 @cache
 def _defaults(module: Any) -> dict[str, Any]:
     """The options that nobody gives."""
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    return {name: option.get("default") for name, option in options.items()}
+    documented = [yaml.safe_load(text)["options"] for text in (module.DOCUMENTATION, ModuleDocFragment.WORK)]
+    return {name: option.get("default") for options in documented for name, option in options.items()}
 
 
 @cache

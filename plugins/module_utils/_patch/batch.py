@@ -57,6 +57,7 @@ _WORDS = {
         "run id {run_id} to go on.",
     ),
     "assess": ("assessing", "Interrupted. Nothing was changed on the hosts."),
+    "look": ("looking at", "Interrupted. Nothing was changed on the hosts."),
 }
 
 _Where = TypeVar("_Where", bound=Place)
@@ -106,11 +107,15 @@ class Batch:
         for group in _alike(self._hosts):
             self._command(group[0]).check()
 
-    def run(self) -> dict[str, dict[str, Any]]:
-        """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict."""
+    def run(self, *, again: bool = False) -> dict[str, dict[str, Any]]:
+        """The verdict on each host by instance id. Nothing that happens to a host keeps another from its verdict.
+
+        ``again`` says that they have finished, and are looked at once more.
+        """
         if not self._hosts:
             return {}
-        doing, interrupted = _WORDS[self._policy.mode]
+        nothing_to_do = self._policy.mode == "patch" and not self._steps and self._policy.restart == "never"
+        doing, interrupted = _WORDS["look" if nothing_to_do or again else self._policy.mode]
         self._progress.say(
             f"Run {self._policy.run_id}: {doing} {count(len(self._hosts), 'host')}, at most "
             f"{duration(self._limits.timeout_s)}"
@@ -367,7 +372,14 @@ class Batch:
         notes = f" ({_listed(bad)})" if bad else ""
         places = Counter(host.place.word for host in self._hosts if not isinstance(host.place, Settled))
         done = f"{len(settled)} of {count(len(self._hosts), 'host')} done{notes}"
-        return f"{done}, {_listed(places)}" if places else done
+        return f"{done}, {_listed(places)}{self._why_again()}" if places else done
+
+    def _why_again(self) -> str:
+        """Why the first of those who are to be asked again is: it may take a while."""
+        for host, place in self._at(Away):
+            if place.pause_s:
+                return f" ({host.name}: {place.reason.info.split('. ')[0].rstrip('.')})"
+        return ""
 
 
 def _alike(hosts: Iterable[Host]) -> list[list[Host]]:

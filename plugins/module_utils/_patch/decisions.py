@@ -83,8 +83,21 @@ def _without_trailer(result: Mapping[str, Any], *, first: bool) -> Decision:
         kind = "instance" if cannot_start else kind
         return Decision(Move.FAILED, Failure(kind, f"The step runner did not start. {info}{_last_line(result)}", code))
     if kind in ("", "script"):
-        info = f"The end of the step runner's answer is missing or damaged. {info}{_last_line(result)}".strip()
+        info = _no_words(result, info)
     return Decision(Move.ASK_AGAIN, Failure("lost", info, code))
+
+
+def _no_words(result: Mapping[str, Any], info: str) -> str:
+    """A command that ended, and of which nobody knows what it did."""
+    printed = _last_line(result).strip() or ("" if result["output"] else "It printed nothing.")
+    parts = (
+        "The end of the step runner's answer is missing or damaged, so it is not known how far the host is.",
+        info,
+        f"Look at the output of invocation {result.get('invoke_id')}, and whether the host can run scripts; then start "
+        "the same command again with the same run id, which repeats nothing that has finished.",
+        printed,
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _last_line(result: Mapping[str, Any]) -> str:

@@ -52,7 +52,12 @@ def read_health(value: Mapping[str, Any] | None, script: str) -> Health:
         return Health()
     for what in ("timeout_s", "pause_s", "attempt_timeout_s"):
         if value[what] < 1:
-            raise BadInput(f"{what} of health is {value[what]}, and must be at least 1.")
+            raise BadInput(f"{what} of health (patch_hosts_health) is {value[what]}, and must be at least 1.")
     if not script.strip():
         script = ""
+        if value["same"] == "off":
+            raise BadInput(
+                "health (patch_hosts_health) has nothing to look at: give it a script, or same with warn or fail, or "
+                "leave it out."
+            )
     return Health(script, value["timeout_s"], value["pause_s"], value["attempt_timeout_s"], value["same"])

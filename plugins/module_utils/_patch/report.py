@@ -26,11 +26,11 @@ def build_report(
 
     ``results`` holds the verdict on each host by its name, empty where no batch reached it; ``stopped`` is why the run
     stopped before its end, in the shape of the module ecs_patch_info. ``left_out_before`` are the hosts that the report
-    in whose place this one comes calls left out: those that this start did not come to are so still.
+    in whose place this one comes calls left out: they are so still, unless all went well with them this time.
     """
     hosts = {name: dict(result) or dict(_NOT_REACHED) for name, result in results.items()}
     run_ids = [result["run_id"] for result in hosts.values() if result.get("run_id")]
-    still_out = [name for name in left_out_before if hosts.get(name, _NOT_REACHED)["status"] in _UNTOUCHED]
+    still_out = [name for name in left_out_before if not _is_done(hosts.get(name, _NOT_REACHED))]
     return {
         "run_id": run_ids[0] if run_ids else None,
         "counts": dict(Counter(result["status"] for result in hosts.values())),
@@ -41,16 +41,48 @@ def build_report(
     }
 
 
+def _is_done(result: Mapping[str, Any]) -> bool:
+    return bool(result["ok"]) and result["status"] not in _UNTOUCHED
+
+
+def put_back(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The verdicts of a run that only puts hosts back: whatever went well has been."""
+    return {
+        name: {**result, "status": "put_back"} if result and _is_done(result) else dict(result)
+        for name, result in results.items()
+    }
+
+
+def with_put_back(document: Mapping[str, Any], report: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """The report of a run, after those of its hosts that ``report`` calls put back have been, at a time."""
+    now_back = {
+        name: {"run_id": result["run_id"], "at": at}
+        for name, result in report["hosts"].items()
+        if result["status"] == "put_back"
+    }
+    hosts = {
+        name: {**result, "left_out": False} if name in now_back else result
+        for name, result in (document.get("hosts") or {}).items()
+    }
+    return {
+        **document,
+        "left_out": report["left_out"],
+        "put_back": {**(document.get("put_back") or {}), **now_back},
+        "hosts": hosts,
+    }
+
+
 def table(report: Mapping[str, Any]) -> list[str]:
     """The report as lines of text: a row for each host, then the counts."""
     rows = [("HOST", "BATCH", "PACKAGES UPDATED", "RESTART", "RESULT")]
+    refused = _refused(report)
     rows += [
         (
             name,
             str(result.get("batch") or "-"),
             packages_text(result),
             _restart(result),
-            _outcome(result),
+            "not reached" if refused and not result["ok"] else _outcome(result),
         )
         for name, result in report["hosts"].items()
     ]
@@ -62,11 +94,34 @@ def table(report: Mapping[str, Any]) -> list[str]:
 def _notes(report: Mapping[str, Any]) -> list[str]:
     """What people have to know besides."""
     notes = []
+    if not was_begun(report):
+        notes.append(
+            "Nothing was done: no host came to its preflight. If the play was started in the middle (--start-at-task), "
+            "start it from its beginning, with the same run id."
+        )
+    if refused := _refused(report):
+        notes.append(f"Refused: {refused}")
     if stopped := report["stopped"]:
         notes.append(f"The run stopped before batch {stopped['batch']}: {stopped['reason']}.")
     if report["left_out"]:
         notes.append(f"Left out of service: {', '.join(report['left_out'])}. The playbook put_back.yml puts them back.")
     return notes
+
+
+def was_begun(report: Mapping[str, Any]) -> bool:
+    """Whether any host came to its preflight."""
+    return bool(report["stopped"]) or any(result != _NOT_REACHED for result in report["hosts"].values())
+
+
+def _refused(report: Mapping[str, Any]) -> str:
+    """The one sentence for which nothing was done to several hosts; empty when they have failed in different ways."""
+    failed = [result for result in report["hosts"].values() if not result["ok"]]
+    why = {str(result["error_info"]) if _is_refused(result) else "" for result in failed}
+    return why.pop() if len(failed) > 1 and len(why) == 1 else ""
+
+
+def _is_refused(result: Mapping[str, Any]) -> bool:
+    return result["status"] == "not_reached" and result.get("failure") == "input"
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -130,7 +185,7 @@ def _outcome(result: Mapping[str, Any]) -> str:
         notes += _events(result)
         return f"{status} ({'; '.join(notes)})" if notes else status
     info = " ".join([str(result.get("error_info")), *(f"({note})" for note in _events(result))])
-    return f"{status} ({result.get('failure')}): {info}"
+    return f"{status} ({result.get('blame') or result.get('failure')}): {info}"
 
 
 def _events(result: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,6 @@ from .._instances.failure import Failure
 from .._progress import Progress, count, duration
 from .._sdk.errors import BadInput, CloudError
 from .._sdk.shapes import parse_time
-from .._sources import read_source
 from .._waiting import Clock
 from .batch import Batch, Limits
 from .booking import book_batch
@@ -21,14 +20,14 @@ from .budget import read_budget
 from .delivery import Courier
 from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
-from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .leasing import release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
-from .steps import Policy, Step, check_run_id, inputs_of, needs_platform, read_steps, unix_lines
+from .steps import check_run_id, inputs_of
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
+from .work import Work, check_platforms
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "instance_id": {"type": "str", "required": True},
@@ -38,20 +37,6 @@ INSTANCE_SPEC: dict[str, dict[str, Any]] = {
 # Of all modules that are called once for a batch: plugins/doc_fragments/_instances.py, BATCH.
 BATCH_SPEC: dict[str, dict[str, Any]] = {
     "instances": {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC},
-}
-STEP_SPEC: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "script": {"type": "str"},
-    "src": {"type": "path"},
-    "unless": {"type": "str"},
-    "platform": {"type": "str", "choices": ["linux", "windows"]},
-    "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
-    "timeout_s": {"type": "int", "default": 3600},
-    "attempts": {"type": "int", "default": 1},
-    "rerun": {"type": "bool", "default": False},
-    "updates": {"type": "str", "choices": ["all", "security"]},
-    "include": {"type": "list", "elements": "str"},
-    "exclude": {"type": "list", "elements": "str"},
 }
 
 Connect = Callable[[str], PatchApi]
@@ -66,8 +51,8 @@ def preflight(
     run_id: str | None,
     batch: int,
     method: str,
-    restart: str,
-    steps: Sequence[Mapping[str, Any]],
+    work: Work,
+    runner_dir: str | None,
     plan: Mapping[str, Any],
     members: Sequence[str],
     hooks: Mapping[str, str],
@@ -82,7 +67,8 @@ def preflight(
 
     ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
     looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
-    refused when anything in all of it has moved; in later ones hosts that have are unfit.
+    refused when anything in all of it has moved; in later ones hosts that have are unfit. What :func:`patch` would
+    refuse of the ``work`` is refused here, before hooks do anything to a host.
     """
     budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
@@ -90,7 +76,8 @@ def preflight(
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
-    fixed = {"changed": False, "run_id": run_id, "batch": batch, "hooks": check_hooks(hooks)}
+    run_hooks = check_hooks(hooks, work.mode)
+    fixed = {"changed": False, "run_id": run_id, "batch": batch, "hooks": run_hooks}
     conditions = read_conditions(stop)
     why = stop_before(conditions, batch, stop.get("failed") or [], now=clock.time(), batch_s=stop.get("batch_s") or 0)
     if why:
@@ -107,7 +94,7 @@ def preflight(
         try:
             apis[region] = api = connect(region)
             found = examine(api, ids, method, earlier, now=clock.time())
-            notes += merge_events(api, found, auto=method == "auto", may_restart=restart != "never")
+            notes += merge_events(api, found, auto=method == "auto", may_restart=work.restart != "never")
             report |= found
         except CloudError as error:
             errors.append(error)
@@ -115,12 +102,17 @@ def preflight(
     if len(errors) == len(regions):
         raise errors[0]
     if plan:
-        reality = Reality(all_instance_ids, members, inputs_of(_read_steps(steps), restart), report)
+        reality = Reality(all_instance_ids, members, inputs_of(work.steps, work.restart), report)
         if batch == 1:
             check_plan(plan, list(names), reality)
         else:
             report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
         report = {instance_id: report[instance_id] for instance_id in names.values()}
+    fit, _unfit = _hosts(apis.__getitem__, instances, region_id, {"instances": report}, run_id, work.restart)
+    check_platforms(fit, work)
+    if runner_dir:
+        _batch_of(fit, run_id, work, work.limits, runner_dir, clock, progress).check()
+    progress.say(f"Run {run_id}, batch {batch}: {len(fit)} of {count(len(names), 'host')} fit")
     if budget:
         notes += book_batch(
             apis,
@@ -133,12 +125,17 @@ def preflight(
             clock=clock,
             progress=progress,
         )
+    if "before" in run_hooks and fit and not dry:
+        progress.say(
+            "The hook before takes hosts out of service. If this is interrupted, they stay so until the same command "
+            f"is started again with the run id {run_id}."
+        )
     return fixed | {
         "token": token_of(run_id, report),
         "deadline": conditions.deadline,
         "instances": report,
         "notes": notes,
-        "warnings": notes + _event_warnings(names, report, restart),
+        "warnings": notes + _event_warnings(names, report, work.restart),
     }
 
 
@@ -165,23 +162,13 @@ def _with_planned(
     return all_regions
 
 
-def _read_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
-    return read_steps([_with_script(step) for step in steps])
-
-
 def patch(
     connect: Connect,
     instances: Sequence[Mapping[str, Any]],
     region_id: str | None,
     *,
     preflight: Mapping[str, Any],
-    mode: str,
-    steps: Sequence[Mapping[str, Any]],
-    restart: str,
-    settle_s: int,
-    most_restarts: int,
-    health: Mapping[str, Any] | None = None,
-    limits: Limits,
+    work: Work,
     runner_dir: str | None,
     dry: bool,
     clock: Clock,
@@ -197,32 +184,29 @@ def patch(
     check_token(str(preflight.get("token")), run_id, preflight.get("instances") or {}, names.values())
     if not runner_dir:
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
-    _check_limits(settle_s, most_restarts, limits)
-    limits = _until_deadline(limits, preflight.get("deadline"), clock)
+    limits = _until_deadline(work.limits, preflight.get("deadline"), clock)
     limits = _within_leases(limits, preflight["instances"].values(), clock)
-    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, restart)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, work.restart)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
-    policy = Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health))
-    checked_steps = _read_steps(steps)
-    _check_windows(fit, policy, checked_steps)
+    check_platforms(fit, work)
     make_batch = partial(
-        Batch,
-        courier=Courier(runner_dir),
-        policy=policy,
-        steps=checked_steps,
+        _batch_of,
+        run_id=run_id,
+        work=work,
         limits=limits,
+        runner_dir=runner_dir,
         clock=clock,
         progress=progress,
     )
     batch = make_batch(fit, resumed={key for key, report in preflight["instances"].items() if report.get("resumed")})
     batch.check()
     verdicts |= {host.instance_id: _checked(host, run_id) for host in fit} if dry else batch.run()
-    if limits.soak_s and not dry and mode == "patch":
+    if limits.soak_s and not dry and work.mode == "patch":
         verdicts |= _after_soak(make_batch, fit, verdicts, limits.soak_s, clock, progress)
-    events = _events([] if dry or mode == "assess" else fit, verdicts, preflight["instances"], clock)
-    inputs = {"inputs": inputs_of(checked_steps, restart)} if mode == "assess" else {}
+    events = _events([] if dry or work.mode == "assess" else fit, verdicts, preflight["instances"], clock)
+    inputs = {"inputs": inputs_of(work.steps, work.restart)} if work.mode == "assess" else {}
     return {
         "changed": any(verdict["changed"] for verdict in verdicts.values()),
         "run_id": run_id,
@@ -233,6 +217,28 @@ def patch(
             for instance_id in names.values()
         },
     }
+
+
+def _batch_of(
+    hosts: Sequence[Host],
+    run_id: str,
+    work: Work,
+    limits: Limits,
+    runner_dir: str,
+    clock: Clock,
+    progress: Progress,
+    resumed: Collection[str] = (),
+) -> Batch:
+    return Batch(
+        hosts,
+        resumed=resumed,
+        courier=Courier(runner_dir),
+        policy=work.policy(run_id),
+        steps=work.steps,
+        limits=limits,
+        clock=clock,
+        progress=progress,
+    )
 
 
 def _seen_before(preflight: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
@@ -261,8 +267,9 @@ def _after_soak(
         | {
             "cycles": verdicts[key]["cycles"] + verdict["cycles"],
             "invoke_ids": verdicts[key]["invoke_ids"] + verdict["invoke_ids"],
+            "error_info": verdict["error_info"] and f"All was well before its soak. {verdict['error_info']}",
         }
-        for key, verdict in make_batch(good).run().items()
+        for key, verdict in make_batch(good).run(again=True).items()
     }
 
 
@@ -387,53 +394,6 @@ def _by_region(instances: Sequence[Mapping[str, Any]], default: str | None) -> d
             )
         regions.setdefault(region, []).append(instance["instance_id"])
     return regions
-
-
-def _with_script(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {**step, "script": _script_of(step, f"The step {step['name']!r}")}
-
-
-def _read_health(value: Mapping[str, Any] | None) -> Health:
-    return read_health(value, unix_lines(_script_of(value, "The health check") or "") if value else "")
-
-
-def _script_of(value: Mapping[str, Any], what: str) -> str | None:
-    if value["src"] and value["script"]:
-        raise BadInput(f"{what} has both script and src; give one of them.")
-    return read_source(value["src"], what) if value["src"] else value["script"]
-
-
-def _check_windows(hosts: Sequence[Host], policy: Policy, steps: Sequence[Step]) -> None:
-    """What is not there for Windows is refused, and no script for sh comes there because nobody has thought of it."""
-    windows = [host.name for host in hosts if host.platform == "windows"]
-    if not windows:
-        return
-    if policy.mode == "assess" or policy.health.wanted:
-        what = "assessed" if policy.mode == "assess" else "asked for their health"
-        raise BadInput(
-            f"Hosts with Windows cannot be {what} yet, and {windows[0]} is one: have a play of their own for them. "
-            "Nothing was done."
-        )
-    unclear = [step for step in steps if needs_platform(step)]
-    if unclear:
-        what = "a script" if unclear[0].script else "unless"
-        raise BadInput(
-            f"The step {unclear[0].name!r} has {what}, and {windows[0]} runs Windows: set platform of the step to "
-            "windows if that is PowerShell, or to linux if the step is not for hosts with Windows. Nothing was done."
-        )
-
-
-def _check_limits(settle_s: int, most_restarts: int, limits: Limits) -> None:
-    for what, value, least in (
-        ("settle_time", settle_s, 10),
-        ("timeout", limits.timeout_s, 1),
-        ("restart_timeout", limits.restart_timeout_s, 1),
-        ("soak_time", limits.soak_s, 0),
-    ):
-        if value < least:
-            raise BadInput(f"{what} is {value} s, and must be at least {least} s.")
-    if most_restarts < 0:
-        raise BadInput("max_restarts must not be negative.")
 
 
 def _checked(host: Host, run_id: str) -> dict[str, Any]:

@@ -50,10 +50,10 @@ class Conditions:
 
 
 def read_conditions(stop: Mapping[str, Any]) -> Conditions:
-    """From the option ``stop`` of ecs_patch_info; raises :class:`BadInput`."""
+    """From the option ``stop`` of ecs_patch_info; raises :class:`BadInput`, in the words of who uses the role."""
     after = stop.get("after_batch")
     if after is not None and after < 1:
-        raise BadInput(f"stop_after_batch is {after}; batches are numbered from 1 on.")
+        raise BadInput(f"patch_hosts_stop_after_batch is {after}; batches are numbered from 1 on.")
     return Conditions(
         most_errors=_read_errors(stop.get("max_errors"), stop.get("hosts") or 0),
         deadline=_read_deadline(stop.get("deadline")),
@@ -104,11 +104,15 @@ def _read_errors(value: Any, hosts: int) -> dict[str, int]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        return {ALL: _number(value, hosts, "max_errors")}
+        return {ALL: _number(value, hosts, "patch_hosts_max_errors")}
     for blame in value:
         if blame not in (ALL, *BLAMES):
-            raise BadInput(f"max_errors: {blame!r} is nobody's blame. Give {ALL}, or one of {', '.join(BLAMES)}.")
-    return {ALL: 0} | {blame: _number(number, hosts, f"max_errors.{blame}") for blame, number in value.items()}
+            raise BadInput(
+                f"patch_hosts_max_errors: {blame!r} is nobody's blame. Give {ALL}, or one of {', '.join(BLAMES)}."
+            )
+    return {ALL: 0} | {
+        blame: _number(number, hosts, f"patch_hosts_max_errors.{blame}") for blame, number in value.items()
+    }
 
 
 def _number(value: Any, hosts: int, what: str) -> int:
@@ -129,5 +133,5 @@ def _read_deadline(value: Any) -> float | None:
         moment = datetime.min
     if moment.utcoffset() is None:
         example = datetime.now(timezone(timedelta(hours=8))).replace(minute=0, second=0, microsecond=0)
-        raise BadInput(f"deadline is {value!r}; give date, time and zone, such as {example.isoformat()}.")
+        raise BadInput(f"patch_hosts_deadline is {value!r}; give date, time and zone, such as {example.isoformat()}.")
     return moment.timestamp()
