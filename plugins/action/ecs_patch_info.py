@@ -20,6 +20,8 @@ class ActionModule(PatchAction):
         if folder := self._task.args.get("report_dir"):
             # As patch_report sees it: modules may run in another folder than Ansible.
             self._task.args["report_dir"] = os.path.abspath(os.path.expanduser(str(folder)))
+        # Which variables do not have.
+        self._task.args.setdefault("serial", self._task.get_play().serial)
         return super().run(tmp, task_vars)
 
     def _find_hook(self, path: Any) -> Any:
