@@ -22,9 +22,9 @@ def patch_left_out(folder: Any) -> str:
     except OSError as error:
         raise AnsibleFilterError(
             f"patch_hosts_report_dir: cannot read {path}: {error.strerror}. Give the folder with the report of the run."
-        ) from error
+        ) from None  # Ansible would tell the reason twice
     except ValueError as error:
-        raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from error
+        raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from None
     # Not an empty pattern, which Ansible refuses in words of its own.
     return ",".join(left_out) or "!all"
 

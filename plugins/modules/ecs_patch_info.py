@@ -131,6 +131,13 @@ options:
     type: list
     elements: str
     default: []
+  mode:
+    description:
+      - What comes after. With V(assess), a host without an instance id, with that of another host, or in a region that is
+        not known is set aside (RV(set_aside)) as long as there are others. With V(patch) it is refused.
+    type: str
+    choices: [patch, assess]
+    default: patch
   steps:
     description:
       - What M(cloudops.alibaba.ecs_patch) is to do, in its words. It is only compared with O(plan).
@@ -282,6 +289,12 @@ instances:
     error_info:
       description: Why it is not fit and what to do about it, or null.
       type: str
+set_aside:
+  description:
+    - Hosts that were not looked at, by name, and what to mend in the inventory. M(cloudops.alibaba.ecs_patch) is to be
+      called without them. Empty unless O(mode=assess).
+  returned: when the batch starts
+  type: dict
 notes:
   description: What could not be looked at, and is done without.
   returned: always
@@ -315,6 +328,7 @@ def core(context: Context) -> dict:
         restart=params["restart"],
         max_unavailable=params["max_unavailable"],
         failed_instance_ids=params["failed_instance_ids"],
+        mode=params["mode"],
         dry=context.check_mode,
         steps=checked(params["steps"], STEP_SPEC, "steps"),
         plan=params["plan"],
@@ -338,6 +352,7 @@ def main() -> None:
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
             "max_unavailable": {"type": "dict", "options": BUDGET_SPEC},
             "failed_instance_ids": {"type": "list", "elements": "str", "default": []},
+            "mode": {"type": "str", "choices": ["patch", "assess"], "default": "patch"},
             "steps": {"type": "list", "elements": "dict", "default": []},
             "plan": {"type": "dict", "default": {}},
             "members": {"type": "list", "elements": "str", "default": []},

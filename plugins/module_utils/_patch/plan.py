@@ -18,7 +18,8 @@ from .report import METHODS, columns, packages_text
 
 VERSION = 1
 _FIT = ("assessed", "checked")
-_COMES = ("now", "likely")
+COMES = ("now", "likely")
+"""``restart`` of hosts that a run would restart."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,18 @@ class Expectation:
     def of(self, name: str, verdict: Mapping[str, Any]) -> tuple[int, str]:
         """Seconds, and where they come from: report or settings."""
         before = self.earlier.get(name) or {}
-        comes = verdict.get("restart_expected") in _COMES
+        comes = verdict.get("restart_expected") in COMES
         began, ended = parse_time(before.get("started_at") or ""), parse_time(before.get("finished_at") or "")
         if before.get("ok") and before.get("status") != "assessed" and began is not None and ended is not None:
             more = self.restart_s if comes and not before.get("restarted") else 0
             return round(ended - began) + more, "report"
         needed = any(step["state"] != "done" for step in (verdict.get("steps") or {}).values())
         return (self.patch_s if needed else 0) + (self.restart_s if comes else 0), "settings"
+
+
+# What a run reads in a plan, and of each of its hosts.
+_OF_PLAN = {"made_at", "inputs", "targets", "members"}
+_OF_HOST = {"instance_id", "region_id", "zone_id", "agent_version", "restart_method", "restart", "restart_reason"}
 
 
 def build_plan(
@@ -85,6 +91,29 @@ def build_plan(
         },
         "hosts": hosts,
     }
+
+
+def check_document(plan: Any) -> dict[str, Any]:
+    """A plan as :func:`build_plan` makes it, or :class:`BadInput`: what it is in place of one."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("version"), int):
+        raise BadInput("is no plan")
+    if plan["version"] != VERSION:
+        age = "newer" if plan["version"] > VERSION else "older"
+        raise BadInput(f"is a plan of {age} version, {plan['version']}, and this collection reads version {VERSION}")
+    try:
+        names = [name for batch in plan["batches"] for name in batch]
+        whole = (
+            len(set(names)) == len(names)
+            and all(plan["batches"])
+            and all(plan["hosts"][name].keys() >= _OF_HOST for name in names)
+            and plan["inputs"].keys() >= {"steps", "restart"}
+            and plan.keys() >= _OF_PLAN
+        )
+    except (AttributeError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise BadInput("is a plan that is damaged")
+    return plan
 
 
 def _entry(verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,11 +176,12 @@ def plan_table(plan: Mapping[str, Any]) -> list[str]:
 
 def _row(name: str, host: Mapping[str, Any], batch: str) -> tuple[str, str, str, str, str]:
     restart = {"no": "no", "unknown": "not known"}.get(host["restart"], host["restart"])
-    if host["restart"] in _COMES:
+    reason = "a system event" if host["restart_reason"] == "system_event" else host["restart_reason"]
+    if host["restart"] in COMES:
         method = METHODS.get(host["restart_method"], "by itself")
-        restart = f"{'yes' if host['restart'] == 'now' else 'probably'}, {method}: {host['restart_reason']}"
-    elif host["restart"] == "unknown" and host["restart_reason"]:
-        restart = f"not known ({host['restart_reason']})"
+        restart = f"{'yes' if host['restart'] == 'now' else 'probably'}, {method}: {reason}"
+    elif host["restart"] == "unknown" and reason:
+        restart = f"not known ({reason})"
     return name, batch, _to_do(host), restart, duration(host["expected_s"])
 
 

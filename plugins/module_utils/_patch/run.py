@@ -25,7 +25,7 @@ from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .leasing import release
-from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
+from .preflight import check_token, check_unique, examine, new_run_id, not_examined, set_aside, token_of
 from .steps import Policy, Step, check_run_id, inputs_of, needs_platform, read_steps, unix_lines
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
@@ -74,6 +74,7 @@ def preflight(
     stop: Mapping[str, Any],
     max_unavailable: Mapping[str, Any] | None,
     failed_instance_ids: Sequence[str],
+    mode: str = "patch",
     dry: bool,
     clock: Clock,
     progress: Progress,
@@ -82,11 +83,16 @@ def preflight(
 
     ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
     looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
-    refused when anything in all of it has moved; in later ones hosts that have are unfit.
+    refused when anything in all of it has moved; in later ones hosts that have are unfit. To assess (``mode``), hosts of
+    which the inventory does not say what they are do not keep the others from it.
     """
     budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
+    aside = set_aside(instances, all_instance_ids, region_id) if mode == "assess" else {}
+    if aside:
+        instances = [one for one in instances if (one["name"] or one["instance_id"]) not in aside]
+        all_instance_ids = {name: id_ for name, id_ in all_instance_ids.items() if name not in aside}
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
@@ -137,6 +143,7 @@ def preflight(
         "token": token_of(run_id, report),
         "deadline": conditions.deadline,
         "instances": report,
+        "set_aside": aside,
         "notes": notes,
         "warnings": notes + _event_warnings(names, report, restart),
     }
@@ -204,6 +211,8 @@ def patch(
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
+    if mode == "assess":
+        fit = _without_windows(fit, verdicts, run_id)
     policy = Policy(run_id, restart, settle_s, most_restarts, mode=mode, health=_read_health(health))
     checked_steps = _read_steps(steps)
     _check_windows(fit, policy, checked_steps)
@@ -403,16 +412,34 @@ def _script_of(value: Mapping[str, Any], what: str) -> str | None:
     return read_source(value["src"], what) if value["src"] else value["script"]
 
 
+def _without_windows(hosts: Sequence[Host], verdicts: dict[str, dict[str, Any]], run_id: str) -> list[Host]:
+    """The hosts that can be assessed; the others get their verdicts."""
+    info = (
+        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of its "
+        "own, without a plan."
+    )
+    for host in hosts:
+        if host.platform == "windows":
+            verdicts[host.instance_id] = verdict_of(
+                name=host.name,
+                instance_id=host.instance_id,
+                region_id=host.api.region_id,
+                run_id=run_id,
+                status="failed",
+                failure=Failure("input", info),
+            )
+    return [host for host in hosts if host.platform != "windows"]
+
+
 def _check_windows(hosts: Sequence[Host], policy: Policy, steps: Sequence[Step]) -> None:
     """What is not there for Windows is refused, and no script for sh comes there because nobody has thought of it."""
     windows = [host.name for host in hosts if host.platform == "windows"]
     if not windows:
         return
-    if policy.mode == "assess" or policy.health.wanted:
-        what = "assessed" if policy.mode == "assess" else "asked for their health"
+    if policy.health.wanted:
         raise BadInput(
-            f"Hosts with Windows cannot be {what} yet, and {windows[0]} is one: have a play of their own for them. "
-            "Nothing was done."
+            f"Hosts with Windows cannot be asked for their health yet, and {windows[0]} is one: have a play of their "
+            "own for them. Nothing was done."
         )
     unclear = [step for step in steps if needs_platform(step)]
     if unclear:
