@@ -17,6 +17,8 @@ class ActionModule(BatchAction):
         hooks = self._task.args.get("hooks")
         if isinstance(hooks, dict):
             self._task.args["hooks"] = {moment: self._find_hook(path) for moment, path in hooks.items()}
+        # Which variables do not have.
+        self._task.args.setdefault("serial", self._task.get_play().serial)
         return super().run(tmp, task_vars)
 
     def _find_hook(self, path: Any) -> Any:

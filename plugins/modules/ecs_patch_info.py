@@ -100,6 +100,9 @@ options:
       - The hosts of the batch that fit are leased, with a tag C(cloudops-lease.RUN_ID) on the instance that says until
         when. Runs of all controllers respect it. The others are denied, and nothing is done to them. In check mode
         nothing is leased and nobody is waited for.
+      - Before its first batch, a run is refused when a batch that O(serial) makes can never fit, because it alone has
+        more of a group than may be unavailable. Hosts in regions that no host of the first batch is in are not known
+        then.
       - M(cloudops.alibaba.ecs_patch_release) gives hosts back.
     type: dict
     suboptions:
@@ -110,22 +113,40 @@ options:
       by:
         description:
           - What the instances of a group agree in, V(zone) and C(tag:KEY) with the key of a tag.
-          - With a tag, a group is of all instances of the region, else of O(all_instance_ids).
         type: list
         elements: str
         default: [zone]
+      of:
+        description:
+          - Which instances make a group. With V(region) all those of the region that agree in O(max_unavailable.by), so
+            that runs over different hosts share the budget; also those that nobody patches, of which a stopped one
+            counts as unavailable. With V(play), those of O(all_instance_ids) only.
+          - If not set, V(region) when O(max_unavailable.by) has a tag, and V(play) with the zone alone.
+        type: str
+        choices: [play, region]
       wait_s:
         description: How many seconds to wait for what other runs work on.
         type: int
         default: 1800
       lease_s:
-        description: For how many seconds hosts are leased, more than hooks, a batch and a restart may take.
+        description:
+          - For how many seconds hosts are leased, more than hooks, a batch and a restart may take.
+          - If not set, O(max_unavailable.work_s) and 5 minutes.
         type: int
-        default: 8400
+      work_s:
+        description: How many seconds a batch and a restart may take. A lease that is shorter is refused.
+        type: int
+        default: 8100
       settle_s:
         description: How many seconds it may take until a tag that was written is read by everybody.
         type: int
         default: 5
+  serial:
+    description:
+      - The sizes of the play's batches, for O(max_unavailable), as C(serial) takes them. The collection's action plugin
+        takes them from the play.
+    type: list
+    elements: raw
   failed_instance_ids:
     description: The instances that have failed earlier in this run, for O(max_unavailable).
     type: list
@@ -327,6 +348,7 @@ def core(context: Context) -> dict:
         stop=params["stop"],
         restart=params["restart"],
         max_unavailable=params["max_unavailable"],
+        serial=params["serial"],
         failed_instance_ids=params["failed_instance_ids"],
         mode=params["mode"],
         dry=context.check_mode,
@@ -351,6 +373,7 @@ def main() -> None:
             "stop": {"type": "dict", "default": {}, "options": STOP_SPEC},
             "restart": {"type": "str", "choices": ["never", "if_required", "always"], "default": "if_required"},
             "max_unavailable": {"type": "dict", "options": BUDGET_SPEC},
+            "serial": {"type": "list", "elements": "raw"},
             "failed_instance_ids": {"type": "list", "elements": "str", "default": []},
             "mode": {"type": "str", "choices": ["patch", "assess"], "default": "patch"},
             "steps": {"type": "list", "elements": "dict", "default": []},

@@ -10,7 +10,8 @@ short_description: Give back the ECS instances that a run has leased
 description:
   - Removes the leases that M(cloudops.alibaba.ecs_patch_info) has written for a run with C(max_unavailable), so that
     other runs may work on hosts of the same groups. Leases of other runs and other tags stay.
-  - When that is not possible it warns and does not fail, because a lease ends by itself.
+  - When that is not possible it warns and does not fail, because a lease ends by itself. Until then other runs leave
+    the host alone, and count it as unavailable.
   - It runs once for a batch of hosts (with C(run_once)), and a strategy without batches is refused.
 extends_documentation_fragment:
   - cloudops.alibaba._instances.batch
@@ -51,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 released_ids:
-  description: The instances that the run has no lease on any more.
+  description: The instances that the run has no lease on any more; in check mode those that it would have none on.
   returned: always
   type: list
   elements: str

@@ -92,11 +92,36 @@ def test_two_jobs_at_once_share_one_budget(folder: Path) -> None:
         cloud.stop()
 
 
+def test_two_jobs_over_different_hosts_of_a_zone_share_one_budget(folder: Path) -> None:
+    names = ("a", "b", "c", "d")
+    cloud = make_cloud(folder, *({"name": name} for name in names))
+    try:
+        logs = [folder / "one.log", folder / "two.log"]
+        budget = {"hosts": 1, "by": ["zone"], "of": "region", "settle_s": 1}
+        jobs = [
+            start(cloud, log, hosts, patch_hosts_batches=[1], patch_hosts_max_unavailable=budget)
+            for log, hosts in zip(logs, ("a,b", "c,d"), strict=True)
+        ]
+        statuses = [job.wait(timeout=500) for job in jobs]
+        texts = [log.read_text(encoding="utf-8") for log in logs]
+        assert statuses == [0, 0], "\n".join(texts)
+        assert "Waiting for other runs: " in "".join(texts)
+        assert {line["instance_id"] for line in cloud.audit(event="shutdown")} == set(cloud.ids().values())
+        assert most_unavailable(cloud) == 1
+        assert leases(cloud) == {name: [] for name in names}
+    finally:
+        cloud.stop()
+
+
 def test_a_job_that_dies_holds_nobody_for_ever(folder: Path) -> None:
     cloud = make_cloud(folder, *({"name": name, "tags": {"app": "web"}} for name in "ab"))
     try:
-        budget = ONE_OF_APP | {"lease_s": 30}
-        job = start(cloud, folder / "dead.log", "a", patch_hosts_run_id="dead", patch_hosts_max_unavailable=budget)
+        variables: dict[str, Any] = {
+            "patch_hosts_run_id": "dead",
+            "patch_hosts_timeouts": {"batch": 10, "restart": 10},
+            "patch_hosts_max_unavailable": ONE_OF_APP | {"lease_s": 30},
+        }
+        job = start(cloud, folder / "dead.log", "a", **variables)
         while not cloud.audit(action="TagResources"):
             assert job.poll() is None, (folder / "dead.log").read_text(encoding="utf-8")
             time.sleep(0.05)
@@ -114,31 +139,60 @@ def test_a_job_that_dies_holds_nobody_for_ever(folder: Path) -> None:
 
 
 def test_hosts_beyond_the_budget_are_left_alone(folder: Path) -> None:
-    zones = {"a": "cn-hangzhou-h", "b": "cn-hangzhou-h", "c": "cn-hangzhou-i", "off": "cn-hangzhou-i"}
-    hosts = [{"name": name, "zone": zone} for name, zone in zones.items()]
-    hosts[-1]["status"] = "Stopped"
-    cloud = make_cloud(folder, *hosts)
+    cloud = make_cloud(folder, {"name": "a"}, {"name": "b"}, {"name": "off", "status": "Stopped"})
     try:
-        budget = {"hosts": "50%", "settle_s": 0}
-        outcome = patch(cloud, patch_hosts_batches=["100%"], patch_hosts_max_unavailable=budget)
+        variables: dict[str, Any] = {"patch_hosts_batches": [2], "patch_hosts_max_errors": {"budget": 1, "all": 0}}
+        outcome = patch(cloud, patch_hosts_max_unavailable={"hosts": 2, "settle_s": 0}, **variables)
         assert outcome.status != 0
         results = outcome.result["hosts"]
-        assert {name: result["status"] for name, result in results.items()} == {
-            "a": "restarted",
-            "b": "not_reached",
-            "c": "not_reached",
-            "off": "failed",
+        assert {name: (result["status"], result["blame"]) for name, result in results.items()} == {
+            "a": ("restarted", None),
+            "b": ("not_reached", "budget"),
+            "off": ("failed", "offline"),
         }
-        assert (results["b"]["failure"], results["c"]["failure"]) == ("budget", "budget")
         assert results["b"]["error_info"] == (
-            "Nothing was done to it. At most 1 of the 2 instances of zone cn-hangzhou-h may be unavailable "
-            "(max_unavailable): a is in this batch."
+            "Nothing was done to it. At most 2 of the 3 instances of zone cn-hangzhou-h may be unavailable "
+            "(max_unavailable): a is in this batch, off is Stopped. Smaller batches make room for it."
         )
-        assert "off is Stopped" in results["c"]["error_info"]
         ids = cloud.ids()
         assert {line["instance_id"] for line in cloud.audit(event="shutdown")} == {ids["a"]}
         assert next(line["instance_ids"] for line in cloud.audit(action="RunCommand")) == [ids["a"]]
-        assert leases(cloud) == {name: [] for name in zones}
+        assert leases(cloud) == {"a": [], "b": [], "off": []}
+    finally:
+        cloud.stop()
+
+
+def test_what_can_never_fit_and_what_is_refused_disturb_nobody(folder: Path) -> None:
+    """Batches that are too large, leases that are too short; and what is refused later gives its hosts back."""
+    cloud = make_cloud(folder, *({"name": name} for name in "abc"))
+    try:
+        budget = {"hosts": 1, "settle_s": 0}
+        refused = {
+            "Batch 2 has 2 of the 3 instances of zone cn-hangzhou-h, and at most 1": {
+                "patch_hosts_batches": [1, "100%"]
+            },
+            "lease_s of max_unavailable is 60, and a batch and a restart may take 8100 s": {
+                "patch_hosts_batches": [1],
+                "patch_hosts_max_unavailable": budget | {"lease_s": 60},
+            },
+        }
+        for words, variables in refused.items():
+            outcome = patch(cloud, **{"patch_hosts_max_unavailable": budget, **variables})
+            assert outcome.status != 0
+            assert words in outcome.result["hosts"]["a"]["error_info"]
+            assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
+        assert cloud.audit(action="TagResources") == []
+        outcome = patch(
+            cloud,
+            patch_hosts_batches=[1],
+            patch_hosts_max_unavailable=budget,
+            patch_hosts_steps=[{"name": "no name"}],
+        )
+        assert outcome.status != 0
+        assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
+        assert len(cloud.audit(action="TagResources")) == 1
+        assert leases(cloud) == {"a": [], "b": [], "c": []}
+        assert cloud.audit(action="RunCommand") == []
     finally:
         cloud.stop()
 

@@ -30,7 +30,8 @@ def control(job: dict[str, Any], answer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     verdicts: list[dict[str, Any]] = []
     with suppress(CloudError):
-        more = {"batch": 1, "all_instance_ids": {}, "max_unavailable": None, "failed_instance_ids": []}
+        more = {"batch": 1, "all_instance_ids": {}, "max_unavailable": None}
+        more |= {"serial": None, "failed_instance_ids": []}
         found = _call(ecs_patch_info.core, job, more)
         verdicts = list(_call(ecs_patch.core, job, {"preflight": found})["instances"].values())
     with suppress(BrokenPipeError):  # the campaign was ended

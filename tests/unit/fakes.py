@@ -173,6 +173,7 @@ class FakeApi:
         instance_ids: Sequence[str] | None = None,
         *,
         tags: Mapping[str, str] | None = None,
+        zone_id: str | None = None,
         **_more: Any,
     ) -> Iterator[InstanceRow]:
         self.calls.append(("describe_instances", instance_ids))
@@ -180,6 +181,7 @@ class FakeApi:
             raise error
         wanted = self.instances if instance_ids is None else instance_ids
         known = [self.instances[id_] for id_ in wanted if id_ in self.instances]
+        known = [row for row in known if zone_id in (None, row.zone_id)]
         yield from [row for row in known if (tags or {}).items() <= row.tags.items()]
 
     def describe_managed_instances(self, instance_ids: Sequence[str]) -> Iterator[ManagedRow]:

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.booking import Booked, Booking
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.budget import Budget, Group, fitting, read_budget
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.budget import (
+    Budget,
+    Group,
+    Share,
+    fitting,
+    read_budget,
+    too_large,
+)
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.groups import batches_of
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.lease import Lease, leases_of, of_others
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.plan_batches import plan_batches
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput, CloudError
 from ansible_collections.cloudops.alibaba.plugins.module_utils._waiting import Deadline
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
@@ -19,12 +29,13 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     Lines,
     agent,
     api_error,
+    instance,
     task,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-GOOD = {"hosts": "2", "by": ["zone"], "wait_s": 1800, "lease_s": 8400, "settle_s": 5}
+GOOD = {"hosts": "2", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 8400, "work_s": 0, "settle_s": 5}
 NO_NAMES: dict[str, str] = {}
 
 
@@ -47,7 +58,8 @@ def test_a_percentage_is_floored_and_at_least_one(hosts: str, size: int, most: i
         ({"by": ["rack"]}, "has 'rack'; it takes zone, and tag:KEY"),
         ({"by": ["tag:"]}, "has 'tag:'"),
         ({"wait_s": -1}, "wait_s of max_unavailable is -1"),
-        ({"lease_s": 9}, "lease_s of max_unavailable is 9, and must be at least 10"),
+        ({"lease_s": 0}, "lease_s of max_unavailable is 0"),
+        ({"lease_s": 599, "work_s": 600}, "is 599, and a batch and a restart may take 600 s: give more"),
         ({"settle_s": -1}, "settle_s"),
     ],
 )
@@ -55,6 +67,24 @@ def test_what_is_no_budget_is_refused(change: dict[str, Any], words: str) -> Non
     with pytest.raises(BadInput, match="max_unavailable") as caught:
         read_budget(GOOD | change)
     assert words in str(caught.value)
+
+
+def test_a_lease_is_as_long_as_the_work_and_a_little_more() -> None:
+    assert read_budget(GOOD | {"lease_s": None, "work_s": 8100}).lease_s == 8400
+
+
+@pytest.mark.parametrize(
+    ("by", "of", "means"),
+    [
+        (["zone"], None, "play"),
+        (["zone"], "region", "region"),
+        (["tag:app"], None, "region"),
+        (["zone", "tag:app"], None, "region"),
+        (["tag:app"], "play", "play"),
+    ],
+)
+def test_what_groups_are_of(by: list[str], of: str | None, means: str) -> None:
+    assert read_budget(GOOD | {"by": by, "of": of}).of == means
 
 
 @given(
@@ -88,8 +118,68 @@ def test_the_sentence_says_who_is_unavailable_and_why() -> None:
     assert taken == []
     assert denied["i-1"] == (
         "At most 2 of the 4 instances of zone z may be unavailable (max_unavailable): "
-        "i-3 is leased by run x, db is Stopped."
+        "i-3 is leased by run x, db is Stopped. Start the same command again when they are available."
     )
+
+
+# --- batches that can never fit -----------------------------------------------------------------------------------
+
+ONE = Share("1", ("zone",))
+KEYS = {"i-1": ("a",), "i-2": ("a",), "i-3": ("b",), "i-4": ("b",), "i-5": ("b",)}
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [
+        ([["i-1"], ["i-2"]], None),
+        ([["i-1", "i-3"], ["i-2", "i-4"], ["i-5"]], None),
+        ([["i-1", "i-elsewhere", "i-3"]], None),
+        (
+            [["i-1"], ["i-2", "i-3", "i-4"]],
+            "Batch 2 has 2 of the 3 instances of zone b, and at most 1 may be unavailable at once (max_unavailable). "
+            "Make the batches smaller (serial, patch_hosts_batches; 1 a batch always fit), or follow a plan of the "
+            "playbook assess, whose batches fit. Nothing was done.",
+        ),
+        ([["i-1", "i-2"]], "The batch has 2 of the 2 instances of zone a"),
+    ],
+)
+def test_a_batch_that_alone_is_too_large(batches: list[list[str]], words: str | None) -> None:
+    why = too_large(batches, KEYS, ONE)
+    assert why == words or str(why).startswith(words or "never")
+
+
+def test_a_host_without_the_tag_is_no_reason() -> None:
+    keys = {"i-1": ("a", ""), "i-2": ("a", "")}
+    assert too_large([["i-1", "i-2"]], keys, Share("1", ("zone", "tag:app"))) is None
+
+
+@given(
+    zones=st.lists(st.sampled_from("abc"), min_size=1, max_size=20),
+    sizes=st.lists(st.one_of(st.integers(1, 9), st.sampled_from(["10%", "50%", "100%"])), min_size=1, max_size=3),
+    hosts=st.one_of(st.integers(1, 9).map(str), st.sampled_from(["1%", "30%", "100%"])),
+)
+def test_the_batches_of_a_plan_are_never_too_large(zones: list[str], sizes: list[int | str], hosts: str) -> None:
+    keys = {f"i-{number}": (zone,) for number, zone in enumerate(zones)}
+    share = Share(hosts, ("zone",))
+    most = {(zone,): share.most_of(zones.count(zone)) for zone in zones}
+    assert too_large(plan_batches(keys, sizes, most), keys, share) is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "batches"),
+    [
+        ([1, "50%"], "a", [["i-a"], ["i-b", "i-c"], ["i-d", "i-e"]]),
+        (["2"], "b", [["i-a", "i-b"], ["i-c", "i-d"], ["i-e"]]),
+        ([], "abcde", [["i-a", "i-b", "i-c", "i-d", "i-e"]]),
+        ([0], "abcde", [["i-a", "i-b", "i-c", "i-d", "i-e"]]),
+        # An order of its own, or sizes that nobody knows: then only this batch is known.
+        ([1, "50%"], "ad", [["i-a", "i-d"]]),
+        (None, "ab", [["i-a", "i-b"]]),
+    ],
+)
+def test_the_batches_of_a_play(sizes: list[int | str] | None, batch: str, batches: list[list[str]]) -> None:
+    play = {name: f"i-{name}" for name in "abcde"}
+    assert batches_of(play, sizes, {name: play[name] for name in batch}) == batches
 
 
 @given(
@@ -157,7 +247,7 @@ def test_the_first_hosts_are_leased_and_the_others_denied() -> None:
     assert booked.taken == ["i-2", "i-1"]
     assert booked.until == START + 8400
     assert "At most 2 of the 4 instances of zone cn-test-a" in booked.denied["i-3"]
-    assert "i-2 is in this batch" in booked.denied["i-3"]
+    assert booked.denied["i-3"].endswith("i-1 is in this batch. Smaller batches make room for it.")
     assert [scene.leases(key) for key in IDS] == [["ours"], ["ours"], [], []]
     # It waits for its claim to be read, and for nobody else.
     assert scene.clock.sleeps == [5]
@@ -224,11 +314,25 @@ def test_an_expired_lease_is_no_obstacle_and_is_removed() -> None:
     assert expired == [("dead", START + 600)]
 
 
+def test_an_expired_lease_that_cannot_be_removed_is_no_obstacle_either() -> None:
+    scene = Scene()
+    lease = Lease("dead", START - 600, START - 1)
+    scene.tag("i-4", **{lease.key: lease.value})
+
+    def refuse(instance_ids: Sequence[str], keys: Sequence[str]) -> None:
+        raise api_error("Forbidden.RAM", status=403)
+
+    scene.api.untag_instances = refuse  # type: ignore[method-assign]
+    booked = scene.book(["i-1"])
+    assert (booked.taken, booked.expired) == (["i-1"], {})
+    assert scene.leases("i-4") == ["dead"]
+
+
 def test_a_run_that_is_started_again_takes_its_leases_over_at_once() -> None:
     scene = Scene(hosts="1")
     assert scene.book(["i-1"]).taken == ["i-1"]
     again = scene.book(["i-1"])
-    assert again.taken == ["i-1"]
+    assert (again.taken, again.new) == (["i-1"], [])
     assert scene.clock.now - START < 60
 
 
@@ -289,6 +393,28 @@ def test_groups_by_tag_are_of_the_whole_region() -> None:
     assert booked.denied["i-1"].startswith("At most 1 of the 3 instances of app=web may be unavailable")
     assert "other is Stopped" in booked.denied["i-1"]
     assert booked.denied["i-3"] == "It has no tag app, by which max_unavailable counts: give it one."
+
+
+def test_a_zone_of_the_region_is_listed_once() -> None:
+    scene = Scene(hosts="1", of="region", wait_s=0)
+    scene.api = FakeApi.of(scene.clock, *IDS, *(f"i-more-{number}" for number in range(96)))
+    scene.tag("i-more-7", **{(lease := Lease("theirs", START, START + 600)).key: lease.value})
+    scene.api.instances["i-far"] = instance("i-far", zone_id="cn-test-b", status="Stopped")
+    booked = scene.book(["i-1"])
+    assert booked.taken == []
+    assert booked.denied["i-1"].startswith(
+        "At most 1 of the 100 instances of zone cn-test-a may be unavailable (max_unavailable): "
+        "i-more-7 is leased by run theirs until"
+    )
+    assert scene.api.called("describe_instances") == [["i-1"], None]
+
+
+def test_groups_by_tag_may_be_of_the_play() -> None:
+    scene = Scene(hosts="1", by=["tag:app"], of="play")
+    for key in IDS:
+        scene.tag(key, app="web")
+    scene.api.instances["i-9"] = instance("i-9", tags={"app": "web"}, status="Stopped")
+    assert scene.book(["i-1"]).taken == ["i-1"]
 
 
 def test_zones_are_counted_apart() -> None:

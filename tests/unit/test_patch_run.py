@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.batch import Limits
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.run import patch, preflight
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.run import give_back, patch, preflight
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput, CloudError
 from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
     FakeApi,
@@ -55,7 +55,7 @@ class World:
     def preflight(self, **more: Any) -> dict[str, Any]:
         options = {"all_instance_ids": {}, "run_id": "r-1", "batch": 2, "method": "auto", "restart": "if_required"}
         options |= {"hooks": {}, "stop": {}, "clock": self.clock, "progress": Lines(self.clock), "region_id": "r-1"}
-        options |= {"max_unavailable": None, "failed_instance_ids": [], "dry": False}
+        options |= {"max_unavailable": None, "serial": None, "failed_instance_ids": [], "dry": False}
         options |= {"steps": [], "plan": {}, "members": []}
         return preflight(self.connect, self.instances, **options | more)
 
@@ -284,3 +284,96 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
     world.instances.clear()
     with pytest.raises(BadInput, match="instances is empty"):
         world.preflight()
+
+
+# --- how many may be unavailable ------------------------------------------------------------------------------------
+
+ONE_OF_A_ZONE = {"hosts": "1", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 600, "work_s": 60, "settle_s": 5}
+
+
+class Zone(World):
+    """Four hosts in a zone, and a batch of the first one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = {f"web-0{number}": f"i-{number}" for number in (1, 2, 3, 4)}
+        self.apis = {"r-1": FakeApi.of(self.clock, *self.ids.values(), region_id="r-1")}
+        self.take("web-01")
+
+    def take(self, *names: str) -> None:
+        """Put these into the batch."""
+        self.instances = [{"name": name, "instance_id": self.ids[name], "region_id": None} for name in names]
+
+    def book(self, **more: Any) -> dict[str, Any]:
+        options = {"batch": 1, "all_instance_ids": self.ids, "max_unavailable": ONE_OF_A_ZONE, "serial": [1]}
+        return self.preflight(**options | more)
+
+
+def test_batches_that_can_never_fit_are_refused_before_the_first_one() -> None:
+    zone = Zone()
+    with pytest.raises(BadInput, match=r"Batch 2 has 3 of the 4 instances of zone cn-test-a.*Nothing was done\.$"):
+        zone.book(serial=[1, "75%"])
+    assert "tag_instances" not in zone.called()
+    assert zone.book(serial=[1])["instances"]["i-1"]["ok"]
+
+
+def test_a_later_batch_takes_what_fits() -> None:
+    zone = Zone()
+    zone.take("web-01", "web-02")
+    found = zone.book(serial=[1, 2], batch=2)["instances"]
+    assert (found["i-1"]["ok"], found["i-2"]["ok"], found["i-2"]["failure"]) == (True, False, "budget")
+    assert found["i-2"]["error_info"].startswith(
+        "Nothing was done to it. At most 1 of the 4 instances of zone cn-test-a"
+    )
+
+
+def test_nobody_is_waited_for_beyond_the_deadline() -> None:
+    zone = Zone()
+    assert zone.book(run_id="theirs")["instances"]["i-1"]["ok"]
+    zone.take("web-02")
+    zone.clock.sleeps.clear()
+    # 2027-01-15T08:00:00Z and 5 s are over, and the batch must have ended ten minutes later.
+    stop = {"deadline": "2027-01-15T08:10:05Z", "batch_s": 400}
+    assert zone.book(stop=stop)["instances"]["i-2"]["failure"] == "budget"
+    assert sum(zone.clock.sleeps) == pytest.approx(200)
+
+
+def test_when_a_region_cannot_be_booked_the_others_are_given_back() -> None:
+    world = World()
+    budget = {"max_unavailable": ONE_OF_A_ZONE}
+    first = {key: row.tags for key, row in world.apis["r-1"].instances.items()}
+    world.apis["r-2"].refuse_tags = lambda: api_error("Forbidden.RAM", status=403)
+    with pytest.raises(CloudError, match=r"Forbidden\.RAM"):
+        world.preflight(**budget)
+    assert {key: row.tags for key, row in world.apis["r-1"].instances.items()} == first
+    # What an earlier start of the run has leased it may be at work on.
+    world.instances.pop()
+    world.preflight(**budget)
+    world.instances.append({"name": "web-02", "instance_id": "i-2", "region_id": "r-2"})
+    with pytest.raises(CloudError, match=r"Forbidden\.RAM"):
+        world.preflight(**budget)
+    assert list(world.apis["r-1"].instances["i-1"].tags) == ["cloudops-lease.r-1"]
+
+
+def test_hosts_are_given_back_once() -> None:
+    world = World()
+    world.preflight(max_unavailable=ONE_OF_A_ZONE)
+
+    def give(**more: Any) -> dict[str, Any]:
+        return give_back(world.connect, world.instances, "r-1", **{"run_id": "r-1", "dry": False} | more)
+
+    assert not give(run_id="other")["changed"]
+    assert [give(dry=True)["changed"], give()["changed"], give()["changed"]] == [True, True, False]
+    assert [world.apis[region].instances[key].tags for region, key in (("r-1", "i-1"), ("r-2", "i-2"))] == [{}, {}]
+
+
+def test_what_cannot_be_given_back_stays_and_is_warned_of() -> None:
+    world = World()
+    world.preflight(max_unavailable=ONE_OF_A_ZONE)
+    world.apis["r-2"].refuse_tags = lambda: api_error("Forbidden.RAM", status=403)
+    done = give_back(world.connect, world.instances, "r-1", run_id="r-1", dry=False)
+    assert done["released_ids"] == ["i-1"]
+    assert done["warnings"][0].startswith(
+        "Leases of run r-1 could not be removed from i-2, and other runs leave these alone until they end: the tag "
+        "cloudops-lease.r-1 says when. Remove the tag to have it earlier. "
+    )

@@ -117,6 +117,12 @@ def test_groups_are_of_zones_and_tags(budget: dict[str, Any], batches: list[list
     assert plan_of(*verdicts, sizes=["100%"], max_unavailable=budget)["batches"] == batches
 
 
+@pytest.mark.parametrize("budget", [{"hosts": "none"}, {"by": ["zone"]}, {"hosts": 1, "by": ["rack"]}])
+def test_a_share_that_is_none_is_refused(budget: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="of max_unavailable"):
+        plan_of(verdict(1), max_unavailable=budget)
+
+
 def test_what_is_not_fit_is_away_already() -> None:
     down = verdict(1, ok=False, status="failed", failure="agent", error_info="x")
     plan = plan_of(down, *[verdict(n) for n in (2, 3, 4)], sizes=["100%"], max_unavailable={"hosts": "2"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cloudops.alibaba.plugins.module_utils._instances.failure import Failure
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.blames import blame_of
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.blames import BLAMES, blame_of
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.stop import read_conditions, stop_before
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 from hypothesis import given
@@ -86,6 +86,12 @@ def test_after_a_batch() -> None:
 def test_what_is_not_understood_is_refused(stop: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         read_conditions({"hosts": 10, **stop})
+
+
+@pytest.mark.parametrize("blame", BLAMES)
+def test_each_blame_has_a_budget_of_its_own(blame: str) -> None:
+    assert reason([blame], max_errors={blame: 1}) is None
+    assert reason([blame] * 2, max_errors={blame: 1}) == f"2 hosts failed ({blame}), and at most 1 may"
 
 
 def test_blames() -> None:

@@ -25,7 +25,11 @@ class InstanceApi(Protocol):
     region_id: str
 
     def describe_instances(
-        self, instance_ids: Sequence[str] | None = None, *, tags: Mapping[str, str] | None = None
+        self,
+        instance_ids: Sequence[str] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        zone_id: str | None = None,
     ) -> Iterator[InstanceRow]: ...
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .._cloud_assistant.submit import CommandApi
-from .._instances.describe import Seen, chunks, look_at_agents, look_at_instances
+from .._instances.describe import Seen, chunks, look_at_agents
 from .._progress import Progress
 from .._sdk import limits
 from .._sdk.errors import CloudError
@@ -25,12 +25,14 @@ from .._sdk.shapes import InstanceRow, format_time
 from .._waiting import Clock, Deadline, growing_pauses
 from .budget import Budget, Group, fitting
 from .earlier import at_work
+from .groups import look_at_groups
 from .lease import PREFIX, Lease, leases_of, of_others
 from .leasing import TagApi, release
 
 _LONGEST_PAUSE_S = 30.0
 _OTHERS_CLAIM = (
-    "Other runs have claimed what the budget (max_unavailable) has left, and the time to wait for them is over."
+    "Other runs have claimed what the budget (max_unavailable) has left, and the time to wait for them is over. Start "
+    "the same command again."
 )
 
 
@@ -40,12 +42,16 @@ class BookingApi(CommandApi, TagApi, Protocol):
 
 @dataclass
 class Booked:
-    """What a batch may work on in a region; why not on the others, by instance id; leases that had expired."""
+    """What a batch may work on in a region; why not on the others, by instance id; leases that had expired.
+
+    ``new`` are those of ``taken`` that the run has leased now, and not for an earlier start.
+    """
 
     taken: list[str] = field(default_factory=list)
     denied: dict[str, str] = field(default_factory=dict)
     until: float | None = None
     expired: dict[str, list[Lease]] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Booking:
         self._wanted = list(wanted)
         self._budget = budget
         self._owner = owner
-        self._play = sorted({*play, *wanted})
+        self._play = play
         self._failed = failed
         self._clock = clock
         self._progress = progress
@@ -110,7 +116,8 @@ class Booking:
             if taken and (not denied or deadline.passed):
                 until = self._claim(taken, deadline)
                 if until is not None:
-                    return Booked(taken, {**view.impossible, **never, **denied}, until, self._expired)
+                    new = [key for key in taken if key not in self._held]
+                    return Booked(taken, {**view.impossible, **never, **denied}, until, self._expired, new)
             if deadline.passed or not possible:
                 denied = dict.fromkeys(taken, _OTHERS_CLAIM) | denied
                 return Booked([], {**view.impossible, **never, **denied}, None, self._expired)
@@ -169,22 +176,27 @@ class Booking:
                 raise
 
     def _clean_up(self) -> None:
-        """Remove leases whose time is over: their runs have died, or have left failed hosts to be looked at."""
-        by_key: dict[str, list[str]] = defaultdict(list)
+        """Remove leases whose time is over: their runs have died, or have left failed hosts to be looked at.
+
+        They are in nobody's way: where they cannot be removed, they stay.
+        """
+        by_key: dict[str, dict[str, Lease]] = defaultdict(dict)
         for instance_id, lease in self._over:
-            by_key[lease.key].append(instance_id)
-            seen = self._expired.setdefault(instance_id, [])
-            seen += [lease] if lease not in seen else []
-        for key, ids in by_key.items():
-            for chunk in chunks(ids, limits.TAG_IDS):
-                self._api.untag_instances(chunk, [key])
+            by_key[lease.key][instance_id] = lease
+        for key, over in by_key.items():
+            for chunk in chunks(list(over), limits.TAG_IDS):
+                with suppress(CloudError):
+                    self._api.untag_instances(chunk, [key])
+                    for instance_id in chunk:
+                        seen = self._expired.setdefault(instance_id, [])
+                        seen += [over[instance_id]] if over[instance_id] not in seen else []
         self._over = []
 
     # --- reading -----------------------------------------------------------------------------------------------
 
     def _read(self) -> View:
         """The groups of the wanted instances as they are now."""
-        rows = self._rows()
+        rows = look_at_groups(self._api, self._budget, self._wanted, self._play)
         agents = look_at_agents(self._api, list(rows))
         now = self._clock.time()
         leases = {key: leases_of(row.tags) for key, row in rows.items()}
@@ -209,17 +221,6 @@ class Booking:
             leases=leases,
             impossible={key: why for key in self._wanted if (why := self._why_impossible(rows.get(key)))},
         )
-
-    def _rows(self) -> dict[str, InstanceRow]:
-        """The wanted instances and the members of their groups."""
-        keys = self._budget.tag_keys
-        if not keys:
-            return look_at_instances(self._api, self._play)
-        rows = look_at_instances(self._api, self._wanted)
-        wanted = {tuple(row.tags.get(key, "") for key in keys) for row in rows.values()}
-        for values in sorted(values for values in wanted if all(values)):
-            rows |= {row.instance_id: row for row in self._api.describe_instances(tags=dict(zip(keys, values)))}
-        return rows
 
     def _key_of(self, row: InstanceRow) -> tuple[str, ...]:
         return self._budget.key_of(row.zone_id, row.tags)
@@ -306,7 +307,7 @@ def book_batch(
                 api, wanted, budget=budget, owner=owner, play=play, failed=failed, clock=clock, progress=progress
             )
             result = booking.look() if dry else booking.book(deadline)
-            booked[region] = result.taken
+            booked[region] = result.new
             for key in result.taken:
                 report[key]["leased_until"] = format_time(result.until)
             for key, why in result.denied.items():

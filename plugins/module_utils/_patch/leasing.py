@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from .._instances.describe import chunks
+from .._instances.describe import InstanceApi, chunks, look_at_instances
 from .._sdk import limits
-from .lease import PREFIX
+from .lease import PREFIX, leases_of
 
 
 class TagApi(Protocol):
@@ -18,6 +18,12 @@ class TagApi(Protocol):
     def tag_instances(self, instance_ids: Sequence[str], tags: Mapping[str, str]) -> None: ...
 
     def untag_instances(self, instance_ids: Sequence[str], keys: Sequence[str]) -> None: ...
+
+
+def leased_by(api: InstanceApi, instance_ids: Sequence[str], owner: str) -> list[str]:
+    """Those of the instances that the run has a lease on, whether its time is over or not."""
+    rows = look_at_instances(api, instance_ids)
+    return [key for key, row in rows.items() if any(lease.owner == owner for lease in leases_of(row.tags))]
 
 
 def release(api: TagApi, instance_ids: Sequence[str], owner: str) -> None:

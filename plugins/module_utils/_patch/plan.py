@@ -12,7 +12,7 @@ from typing import Any
 from .._progress import count, duration
 from .._sdk.errors import BadInput
 from .._sdk.shapes import parse_time
-from .budget import Share
+from .budget import Share, read_share
 from .plan_batches import plan_batches
 from .report import METHODS, columns, packages_text
 
@@ -63,7 +63,8 @@ def build_plan(
     """The plan. ``results`` are the verdicts of an assessment by host, in the order of the play.
 
     ``targets`` is the pattern that chose the hosts, and ``members`` are those that it stands for; ``sizes`` are those
-    of the batches, ``max_unavailable`` is the variable of the role. Raises :class:`BadInput` when nothing was assessed.
+    of the batches, ``max_unavailable`` is the variable of the role. Raises :class:`BadInput` when nothing was assessed,
+    and when that variable is none.
     """
     inputs = next((verdict["inputs"] for verdict in results.values() if verdict.get("inputs")), None)
     if inputs is None:
@@ -159,7 +160,7 @@ def _share(max_unavailable: Mapping[str, Any]) -> Share | None:
     if not max_unavailable:
         return None
     by = max_unavailable.get("by") or ["zone"]
-    return Share(str(max_unavailable["hosts"]), (by,) if isinstance(by, str) else tuple(by))
+    return read_share({**max_unavailable, "by": [by] if isinstance(by, str) else by})
 
 
 def plan_table(plan: Mapping[str, Any]) -> list[str]:

@@ -21,10 +21,12 @@ from .budget import read_budget
 from .delivery import Courier
 from .drift import Reality, check_plan, moved_entry
 from .events import compare, events_after, merge_events, wants_restart, warnings_of, with_events
+from .groups import batches_of, check_batches
 from .health import Health, read_health
 from .hooks import check_hooks
 from .host import Host, PatchApi, returning
-from .leasing import release
+from .lease import PREFIX
+from .leasing import leased_by, release
 from .preflight import check_token, check_unique, examine, new_run_id, not_examined, set_aside, token_of
 from .steps import Policy, Step, check_run_id, inputs_of, needs_platform, read_steps, unix_lines
 from .stop import read_conditions, stop_before
@@ -73,6 +75,7 @@ def preflight(
     hooks: Mapping[str, str],
     stop: Mapping[str, Any],
     max_unavailable: Mapping[str, Any] | None,
+    serial: Sequence[int | str] | None,
     failed_instance_ids: Sequence[str],
     mode: str = "patch",
     dry: bool,
@@ -83,7 +86,8 @@ def preflight(
 
     ``stop`` says when the run stops: then the batch does not start, and is not looked at. A region that cannot be
     looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
-    refused when anything in all of it has moved; in later ones hosts that have are unfit. To assess (``mode``), hosts of
+    refused when anything in all of it has moved; in later ones hosts that have are unfit. With ``max_unavailable``, the
+    first one is refused when one of the batches that ``serial`` makes can never fit. To assess (``mode``), hosts of
     which the inventory does not say what they are do not keep the others from it.
     """
     budget = read_budget(max_unavailable) if max_unavailable else None
@@ -128,12 +132,18 @@ def preflight(
             report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
         report = {instance_id: report[instance_id] for instance_id in names.values()}
     if budget:
+        play = all_instance_ids or names
+        if batch == 1:
+            check_batches(apis.values(), budget, batches_of(play, serial, names), play.values())
+        if conditions.deadline is not None:  # the batch has to end before that, however long it waits
+            left_s = int(conditions.deadline - clock.time()) - (stop.get("batch_s") or 0)
+            budget = replace(budget, wait_s=max(0, min(budget.wait_s, left_s)))
         notes += book_batch(
             apis,
             report,
             budget=budget,
             owner=run_id,
-            play=all_instance_ids.values(),
+            play=play.values(),
             failed=failed_instance_ids,
             dry=dry,
             clock=clock,
@@ -357,19 +367,28 @@ def _within_leases(limits: Limits, reports: Iterable[Mapping[str, Any]], clock: 
 def give_back(
     connect: Connect, instances: Sequence[Mapping[str, Any]], region_id: str | None, *, run_id: str, dry: bool
 ) -> dict[str, Any]:
-    """Release what the run has leased. When that fails the leases end by themselves, so it is a warning."""
+    """Release what the run has leased. When that fails the leases end by themselves, so it is a warning.
+
+    All are untagged, also those that are not seen to be leased, in case that a tag is read late.
+    """
     run_id = check_run_id(run_id)
-    _names(instances)
+    check_unique(_names(instances))
+    changed = False
     released: list[str] = []
     warnings: list[str] = []
     for region, ids in _by_region(instances, region_id).items():
         try:
+            api = connect(region)
+            changed |= bool(leased_by(api, ids, run_id))
             if not dry:
-                release(connect(region), ids, run_id)
+                release(api, ids, run_id)
             released += ids
         except CloudError as error:
-            warnings.append(f"Leases of run {run_id} stay until they end by themselves. {error}")
-    return {"changed": bool(released), "released_ids": released, "warnings": warnings}
+            warnings.append(
+                f"Leases of run {run_id} could not be removed from {', '.join(ids)}, and other runs leave these alone "
+                f"until they end: the tag {PREFIX}{run_id} says when. Remove the tag to have it earlier. {error}"
+            )
+    return {"changed": changed, "released_ids": released, "warnings": warnings}
 
 
 def _names(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
