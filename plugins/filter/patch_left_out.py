@@ -23,7 +23,7 @@ def patch_left_out(folder: Any) -> str:
         raise AnsibleFilterError(
             f"patch_hosts_report_dir: cannot read {path}: {error.strerror}. Give the folder with the report of the run."
         ) from None  # Ansible would tell the reason twice
-    except ValueError as error:
+    except ValueError:
         raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from None
     # Not an empty pattern, which Ansible refuses in words of its own.
     return ",".join(left_out) or "!all"

@@ -63,9 +63,7 @@ def _read(term: str) -> dict[str, Any]:
     try:
         plan = check_document(read_document(path, "version"))
     except OSError as error:
-        raise AnsibleLookupError(
-            f"patch_hosts_plan: cannot read {path}: {error.strerror}. Nothing was done."
-        ) from None
+        raise AnsibleLookupError(f"patch_hosts_plan: cannot read {path}: {error.strerror}. Nothing was done.") from None
     except (BadInput, ValueError) as error:
         what = str(error) if isinstance(error, BadInput) else "is no plan, or only a part of one"
         raise AnsibleLookupError(

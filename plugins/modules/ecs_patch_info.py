@@ -154,8 +154,8 @@ options:
     default: []
   mode:
     description:
-      - What comes after. With V(assess), a host without an instance id, with that of another host, or in a region that is
-        not known is set aside (RV(set_aside)) as long as there are others. With V(patch) it is refused.
+      - What comes after. With V(assess), a host without an instance id, with that of another host, or in a region that
+        is not known is set aside (RV(set_aside)) as long as there are others. With V(patch) it is refused.
     type: str
     choices: [patch, assess]
     default: patch
@@ -169,7 +169,8 @@ options:
     description:
       - The plan that this run is to follow, as P(cloudops.alibaba.patch_plan#lookup) reads it.
       - The first batch is refused when hosts have come or gone, are other instances or in other zones, are no longer
-        fit, would be restarted in another way, or when the steps or the policy of restarts are others, anywhere in the
+        fit, would be restarted in another way, have a system event that wants a restart and had none (or the reverse),
+        or when the steps or the policy of restarts are others, anywhere in the
         plan. Later batches compare their own hosts once more, and find those unfit that have moved since.
       - The version of an agent alone is nothing that has moved, because agents update themselves.
     type: dict

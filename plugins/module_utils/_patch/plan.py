@@ -72,11 +72,13 @@ def build_plan(
         raise BadInput(f"There is no plan, because nothing was assessed. {why}".rstrip())
     expectation = expectation or Expectation()
     hosts = {name: _entry(verdict) for name, verdict in results.items()}
-    times = {name: expectation.of(name, verdict) for name, verdict in results.items() if hosts[name]["fit"]}
+    # In check mode hosts are not asked, so nobody knows.
+    asked = {name: verdict for name, verdict in results.items() if verdict.get("status") != "checked"}
+    times = {name: expectation.of(name, verdict) for name, verdict in asked.items() if hosts[name]["fit"]}
     for name, (seconds, _source) in times.items():
         hosts[name]["expected_s"] = seconds
     batches = _batches(results, hosts, sizes, max_unavailable or {})
-    batches_s = [max(times[name][0] for name in batch) for batch in batches]
+    batches_s = [max(times[name][0] if name in times else 0 for name in batch) for batch in batches]
     return {
         "version": VERSION,
         "made_at": made_at,
@@ -183,7 +185,13 @@ def _row(name: str, host: Mapping[str, Any], batch: str) -> tuple[str, str, str,
         restart = f"{'yes' if host['restart'] == 'now' else 'probably'}, {method}: {reason}"
     elif host["restart"] == "unknown" and reason:
         restart = f"not known ({reason})"
-    return name, batch, _to_do(host), restart, duration(host["expected_s"])
+    return (
+        name,
+        batch,
+        _to_do(host),
+        restart,
+        "not known" if host["expected_s"] is None else duration(host["expected_s"]),
+    )
 
 
 def _to_do(host: Mapping[str, Any]) -> str:
@@ -206,6 +214,10 @@ def _summary(plan: Mapping[str, Any], unfit: int) -> list[str]:
     each = ", ".join(duration(seconds) for seconds in expected["batches_s"])
     batches = f"{len(plan['batches'])} {'batch' if len(plan['batches']) == 1 else 'batches'}"
     lines = [f"{count(fit, 'host')} in {batches}" + (f", {count(unfit, 'host')} left out" if unfit else "")]
-    if fit:
-        lines.append(f"Expected: {duration(expected['total_s'])} ({each}), from {origin}")
+    unsure = [name for batch in plan["batches"] for name in batch if plan["hosts"][name]["restart"] == "unknown"]
+    if fit and not origin:
+        lines.append("Expected: not known, because the hosts were not asked what there is to do (check mode)")
+    elif fit:
+        more = f"; a restart of {count(len(unsure), 'host')} is not known, and not counted" if unsure else ""
+        lines.append(f"Expected: {duration(expected['total_s'])} ({each}), from {origin}{more}")
     return lines

@@ -434,8 +434,8 @@ def _script_of(value: Mapping[str, Any], what: str) -> str | None:
 def _without_windows(hosts: Sequence[Host], verdicts: dict[str, dict[str, Any]], run_id: str) -> list[Host]:
     """The hosts that can be assessed; the others get their verdicts."""
     info = (
-        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of its "
-        "own, without a plan."
+        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of "
+        "its own, without a plan."
     )
     for host in hosts:
         if host.platform == "windows":
