@@ -125,7 +125,9 @@ options:
         type: str
         choices: [play, region]
       wait_s:
-        description: How many seconds to wait for what other runs work on.
+        description:
+          - How many seconds to wait for what other runs work on, and no longer than the batch can still end before the
+            deadline of O(stop).
         type: int
         default: 1800
       lease_s:
