@@ -80,8 +80,8 @@ def test_hosts_are_told_batch_after_batch_and_those_left_out_with_how_to_mend_th
         [],
         ["4 hosts in 2 batches, 2 hosts left out"],
         [
-            "Expected: 16 min (8 min, 8 min), from the settings for 4 hosts; a restart of 2 hosts is not known, and not "
-            "counted"
+            "Expected: 16 min (8 min, 8 min), from the settings for 4 hosts; a restart of 2 hosts is not known, and "
+            "not counted"
         ],
     ]
 
