@@ -128,7 +128,8 @@ def test_a_job_that_dies_holds_nobody_for_ever(folder: Path) -> None:
         os.killpg(job.pid, signal.SIGKILL)
         job.wait()
         assert leases(cloud)["a"] == ["cloudops-lease.dead"]
-        outcome = patch(cloud, "--limit", "b", patch_hosts_max_unavailable=ONE_OF_APP, patch_hosts_run_id="next")
+        next_one = {"patch_hosts_run_id": "next", "patch_hosts_batches": [1], "patch_hosts_max_unavailable": ONE_OF_APP}
+        outcome = patch(cloud, **next_one)
         assert outcome.status == 0, outcome.output
         words = " ".join(outcome.output.split())
         assert "Waiting for other runs: a is leased by run dead until" in words
