@@ -35,9 +35,9 @@ def patch_left_out(folder: Any) -> str:
     except OSError as error:
         raise AnsibleFilterError(
             f"patch_hosts_report_dir: cannot read {path}: {error.strerror}. Give the folder with the report of the run."
-        ) from error
-    except ValueError as error:
-        raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from error
+        ) from None  # Ansible would tell the reason twice
+    except ValueError:
+        raise AnsibleFilterError(f"patch_hosts_report_dir: {path} is not the report of a patch run.") from None
     _say(f"Left out of service by {path}: {', '.join(left_out) or 'nobody, so there is nothing to put back'}")
     return ",".join(left_out) or _NOBODY
 

@@ -43,7 +43,8 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils._patch.plan import VERSION
+from ..module_utils._patch.plan import check_document
+from ..module_utils._sdk.errors import BadInput
 from ..plugin_utils._documents import read_document
 
 _NO_PLAN: dict[str, Any] = {"order": [], "sizes": []}
@@ -58,19 +59,16 @@ class LookupModule(LookupBase):
 
 def _read(term: str) -> dict[str, Any]:
     path = os.path.abspath(os.path.expanduser(term))
+    # Not "from error": Ansible would tell the reason twice.
     try:
-        plan = read_document(path, "version")
+        plan = check_document(read_document(path, "version"))
     except OSError as error:
+        raise AnsibleLookupError(f"patch_hosts_plan: cannot read {path}: {error.strerror}. Nothing was done.") from None
+    except (BadInput, ValueError) as error:
+        what = str(error) if isinstance(error, BadInput) else "is no plan, or only a part of one"
         raise AnsibleLookupError(
-            f"patch_hosts_plan: cannot read {path}: {error.strerror}. Nothing was done."
-        ) from error
-    except ValueError:
-        plan = {"version": None}
-    if plan["version"] != VERSION:
-        raise AnsibleLookupError(
-            f"patch_hosts_plan: {path} is no plan of this collection's version; make one with the playbook assess. "
-            "Nothing was done."
-        )
+            f"patch_hosts_plan: {path} {what}; make one with the playbook assess. Nothing was done."
+        ) from None
     if not plan["batches"]:
         raise AnsibleLookupError(f"patch_hosts_plan: no host of {path} is fit to be patched. Nothing was done.")
     return plan | {

@@ -78,9 +78,9 @@ class Module(AnsibleModule):  # type: ignore[misc]  # Ansible's own types are no
 
     def _quiet(self, result: dict[str, Any]) -> dict[str, Any]:
         quiet: dict[str, Any] = sanitize_keys(result, self.no_log_values)
-        # Of all that a module returns, Ansible does not look for secrets in these.
-        for warning in remove_values(quiet.pop("warnings", []), self.no_log_values):
-            self.warn(warning)
+        # In a result Ansible does not want them any more; and it does not look for secrets in them.
+        for warning in quiet.pop("warnings", ()):
+            self.warn(remove_values(warning, self.no_log_values))
         # With -vvv Ansible would show all arguments here.
         return quiet | {"invocation": {}}
 

@@ -124,7 +124,9 @@ options:
         type: str
         choices: [play, region]
       wait_s:
-        description: How many seconds to wait for what other runs work on.
+        description:
+          - How many seconds to wait for what other runs work on, and no longer than the batch can still end before the
+            deadline of O(stop).
         type: int
         default: 1800
       lease_s:
@@ -173,7 +175,8 @@ options:
     description:
       - The plan that this run is to follow, as P(cloudops.alibaba.patch_plan#lookup) reads it.
       - The first batch is refused when hosts have come or gone, are other instances or in other zones, are no longer
-        fit, would be restarted in another way, or when the steps or the policy of restarts are others, anywhere in the
+        fit, would be restarted in another way, have a system event that wants a restart and had none (or the reverse),
+        or when the steps or the policy of restarts are others, anywhere in the
         plan. Later batches compare their own hosts once more, and find those unfit that have moved since.
       - The version of an agent alone is nothing that has moved, because agents update themselves.
     type: dict
@@ -314,6 +317,12 @@ instances:
     error_info:
       description: Why it is not fit and what to do about it, or null.
       type: str
+set_aside:
+  description:
+    - Hosts that were not looked at, by name, and what to mend in the inventory. M(cloudops.alibaba.ecs_patch) is to be
+      called without them. Empty unless O(mode=assess).
+  returned: when the batch starts
+  type: dict
 notes:
   description: What could not be looked at, and is done without.
   returned: always

@@ -128,7 +128,8 @@ def test_a_job_that_dies_holds_nobody_for_ever(folder: Path) -> None:
         os.killpg(job.pid, signal.SIGKILL)
         job.wait()
         assert leases(cloud)["a"] == ["cloudops-lease.dead"]
-        outcome = patch(cloud, "--limit", "b", patch_hosts_max_unavailable=ONE_OF_APP, patch_hosts_run_id="next")
+        next_one = {"patch_hosts_run_id": "next", "patch_hosts_batches": [1], "patch_hosts_max_unavailable": ONE_OF_APP}
+        outcome = patch(cloud, **next_one)
         assert outcome.status == 0, outcome.output
         words = " ".join(outcome.output.split())
         assert "Waiting for other runs: a is leased by run dead until" in words
@@ -211,5 +212,30 @@ def test_without_the_permission_to_tag_nothing_happens(folder: Path) -> None:
         assert "Forbidden.RAM" in outcome.output
         assert cloud.audit(action="RunCommand") == []
         assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
+    finally:
+        cloud.stop()
+
+
+def test_what_cannot_be_given_back_is_warned_of(folder: Path) -> None:
+    allowed = ["ecs:Describe*", "ecs:RunCommand", "ecs:RebootInstances", "ecs:TagResources"]
+    keys = [
+        {"id": "demo", "secret": "demo-secret"},
+        {"id": "some", "secret": "some-secret", "allow": allowed},
+    ]
+    cloud = make_cloud(folder, {"name": "a"}, access_keys=keys)
+    cloud.environment["ANSIBLE_DEPRECATION_WARNINGS"] = "true"
+    try:
+        outcome = patch(
+            cloud,
+            patch_hosts_connection={"access_key_id": "some", "access_key_secret": "some-secret"},
+            patch_hosts_max_unavailable={"hosts": 1, "settle_s": 0},
+            patch_hosts_run_id="CHG-1",
+        )
+        assert outcome.status == 0, outcome.output
+        words = " ".join(outcome.output.split())
+        assert f"Leases of run CHG-1 could not be removed from {cloud.ids()['a']}, and other runs leave" in words
+        assert "UntagResources on" in words
+        assert "is deprecated" not in words
+        assert leases(cloud) == {"a": ["cloudops-lease.CHG-1"]}
     finally:
         cloud.stop()

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Any number of runs that book the same hosts, in any order of their reads and writes, of which none is read at once.
 
-Each run is a thread that stops before each call of the API and in each sleep, until the schedule lets it go on.
+Each run is a thread that stops before each call of the API and in each sleep, until the schedule lets it go on. And
+each rule of the booking is needed: without it, an order is found that exceeds the budget or keeps somebody out.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
+from unittest import mock
 
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.booking import Booking
+import pytest
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch import booking
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.booking import Booking, View
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.budget import Budget
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.lease import Lease
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.leasing import release
 from ansible_collections.cloudops.alibaba.plugins.module_utils._progress import Progress
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.shapes import AgentRow, InstanceRow
@@ -35,10 +41,10 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """Hosts in zones; what is written to their tags is read after a while, by each run after a while of its own."""
+    """Hosts in zones; what is written to their tags is read after a while: ``delays`` says for each run after what."""
 
     zones: Sequence[str]
-    delays: Iterator[float]
+    delays: Callable[[Sequence[str]], dict[str, float]]
     now: float = START
     writes: list[tuple[dict[str, float], str, str, str | None]] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
@@ -49,7 +55,8 @@ class World:
 
     def write(self, instance_ids: Sequence[str], key: str, value: str | None) -> None:
         for id_ in instance_ids:
-            self.writes.append(({name: self.now + next(self.delays) for name in self.readers}, id_, key, value))
+            delays = self.delays(self.readers)
+            self.writes.append(({name: self.now + delay for name, delay in delays.items()}, id_, key, value))
 
     def row(self, instance_id: str, reader: str) -> InstanceRow:
         tags: dict[str, str] = {}
@@ -71,7 +78,7 @@ class Run:
         self.wake = 0.0
         self.killed = self.ended = False
         self.working: list[str] = []
-        self.worked = False
+        self.worked = self.refused = False
         world.readers.append(name)
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._booking = Booking(
@@ -92,9 +99,13 @@ class Run:
         try:
             self._stop()
             booked = self._booking.book(Deadline(self, PATIENCE_S))
-            self.working = booked.taken
-            self.worked = bool(booked.taken)
-            self.sleep(WORK_S)
+            left_s = (booked.until or 0.0) - self.time()
+            # The batch is refused when there is not enough left of its leases (run.py).
+            self.refused = 0 < left_s < WORK_S
+            if left_s >= WORK_S:
+                self.working = booked.taken
+                self.worked = bool(booked.taken)
+                self.sleep(WORK_S)
             self.working = []
             release(self, booked.taken, self.name)
         except Killed:
@@ -182,56 +193,168 @@ def play(world: World, runs: Sequence[Run], most: int, choose: Callable[[int], i
     raise AssertionError("they wait for each other for ever")
 
 
-ZONES = st.lists(st.sampled_from("ab"), min_size=1, max_size=5)
+class Orders:
+    """A world and an order of what happens in it; all follows from the seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+
+    def play_on(self, *, skew_s: float = 0.0, lease_s: int = 10 * PATIENCE_S, together: bool = False) -> list[Run]:
+        """Two to four runs, with clocks that are wrong by so much; those that nobody has killed, when all have ended.
+
+        With ``together`` all runs read the same, however late that is: what is written may take longer than it should.
+        """
+        world = World(self.random.choices("ab", k=self.random.randint(1, 5)), self._late if together else self._apart)
+        most = self.random.randint(1, 3)
+        budget = Budget(str(most), ("zone",), 0, lease_s, SETTLE_S)
+        runs = [
+            Run(world, f"run-{number}", self._some(world.ids), budget, self.random.uniform(-skew_s, skew_s))
+            for number in range(self.random.randint(2, 4))
+        ]
+        if lease_s < PATIENCE_S:
+            self._kill_one(world, runs)
+        try:
+            play(world, runs, most, self.random.randrange)
+        finally:
+            for run in runs:
+                if not run.ended:
+                    run.kill()
+        return [run for run in runs if not run.killed]
+
+    def _some(self, ids: Sequence[str]) -> list[str]:
+        return self.random.sample(ids, self.random.randint(1, len(ids)))
+
+    def _apart(self, readers: Sequence[str]) -> dict[str, float]:
+        return {reader: self.random.uniform(0, SETTLE_S - 0.001) for reader in readers}
+
+    def _late(self, readers: Sequence[str]) -> dict[str, float]:
+        return dict.fromkeys(readers, self.random.uniform(0, 3 * SETTLE_S))
+
+    def _kill_one(self, world: World, runs: Sequence[Run]) -> None:
+        for _step in range(self.random.randrange(60)):
+            ready = [run for run in runs if not run.ended and run.wake <= world.now]
+            if ready:
+                self.random.choice(ready).step()
+            else:
+                world.now += 1
+        victim = self.random.choice(runs)
+        if not victim.ended:
+            victim.kill()
 
 
-def made(
-    data: st.DataObject, zones: list[str], skew: st.SearchStrategy[float], lease_s: int
-) -> tuple[World, list[Run], int]:
-    """A world, two to four runs in it, and how many hosts of a zone may be unavailable."""
-    random = seeded(data)
-    world = World(zones, iter(lambda: random.uniform(0, SETTLE_S - 0.001), None))
-    most = data.draw(st.integers(1, 3))
-    budget = Budget(str(most), ("zone",), 0, lease_s, SETTLE_S)
-    wanted = st.lists(st.sampled_from(world.ids), min_size=1, unique=True)
-    names = [f"run-{number}" for number in range(data.draw(st.integers(2, 4)))]
-    return world, [Run(world, name, data.draw(wanted), budget, data.draw(skew)) for name in names], most
+def whatever_the_clocks_say(seed: int) -> None:
+    assert all(run.worked for run in Orders(seed).play_on(skew_s=300))
 
 
-def seeded(data: st.DataObject) -> Random:
-    """Thousands of choices, which are too many to draw each."""
-    return Random(data.draw(st.integers(0, 2**32)))
+def whoever_dies(seed: int) -> None:
+    assert all(run.worked or run.refused for run in Orders(seed).play_on(lease_s=1000))
 
 
-def chooser(data: st.DataObject) -> Callable[[int], int]:
-    return seeded(data).randrange
+def however_late_all_read(seed: int) -> None:
+    assert all(run.worked for run in Orders(seed).play_on(together=True))
 
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+ORDERS = (whatever_the_clocks_say, whoever_dies, however_late_all_read)
 
 
-@QUICK
-@given(st.data(), ZONES)
-def test_no_order_of_reads_and_writes_exceeds_the_budget(data: st.DataObject, zones: list[str]) -> None:
-    """Whatever the clocks say. And nobody is left waiting: each run gets something in the end."""
-    world, runs, most = made(data, zones, st.floats(-300, 300), lease_s=10 * PATIENCE_S)
-    play(world, runs, most, chooser(data))
-    assert all(run.worked for run in runs)
+@pytest.mark.parametrize("orders", ORDERS, ids=lambda orders: orders.__name__)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32))
+def test_no_order_of_reads_and_writes_exceeds_the_budget(orders: Callable[[int], None], seed: int) -> None:
+    """And nobody is left waiting: each run gets something in the end."""
+    orders(seed)
 
 
-@QUICK
-@given(st.data(), ZONES)
-def test_a_run_that_dies_stops_nobody_for_ever(data: st.DataObject, zones: list[str]) -> None:
-    world, runs, most = made(data, zones, st.just(0.0), lease_s=1000)
-    choose = chooser(data)
-    for _step in range(choose(60)):
-        ready = [run for run in runs if not run.ended and run.wake <= world.now]
-        if ready:
-            ready[choose(len(ready))].step()
-        else:
-            world.now += 1
-    victim = runs[choose(len(runs))]
-    if not victim.ended:
-        victim.kill()
-    play(world, runs, most, choose)
-    assert all(run.worked for run in runs if run is not victim)
+# --- without a rule -------------------------------------------------------------------------------------------------
+
+
+def _settles() -> AbstractContextManager[Any]:
+    """A claim is looked at again when everybody must have read it."""
+    original = Booking.__init__
+
+    def hasty(self: Booking, *arguments: Any, budget: Budget, **more: Any) -> None:
+        original(self, *arguments, budget=replace(budget, settle_s=0), **more)
+
+    return mock.patch.object(Booking, "__init__", hasty)
+
+
+def _looks_again() -> AbstractContextManager[Any]:
+    """Who has claimed goes on only if all claims together are within the budget."""
+    original = Booking._fits
+    return mock.patch.object(
+        Booking, "_fits", lambda self, view, taken, rank: rank is None or original(self, view, taken, rank)
+    )
+
+
+def _sees_itself() -> AbstractContextManager[Any]:
+    """Who does not read its own claim has not read those of others either."""
+
+    class All(list[Lease]):
+        def __contains__(self, _lease: object) -> bool:
+            return True
+
+    original = Booking._ours
+    return mock.patch.object(Booking, "_ours", lambda self, view, key: All(original(self, view, key)))
+
+
+def _later_withdraws() -> AbstractContextManager[Any]:
+    """Of those in each other's way the later one withdraws."""
+    original = Booking._fits
+    return mock.patch.object(
+        Booking, "_fits", lambda self, view, taken, rank: rank is not None or original(self, view, taken, rank)
+    )
+
+
+def _leases_end() -> AbstractContextManager[Any]:
+    """A lease holds for its time, and not for ever."""
+    return mock.patch.object(Lease, "expired", lambda self, now: False)
+
+
+def _own_lease_ends() -> AbstractContextManager[Any]:
+    """Who has waited until its own claim was over claims anew."""
+
+    class Endless(Lease):
+        __hash__ = Lease.__hash__
+
+        def expired(self, now: float) -> bool:
+            return False
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Lease) and (self.owner, self.value) == (other.owner, other.value)
+
+    return mock.patch.object(booking, "Lease", Endless)
+
+
+def _cleans_up_its_own() -> AbstractContextManager[Any]:
+    """Only who holds a host removes leases from it that are over."""
+    original = Booking._read
+
+    def read(self: Booking) -> View:
+        view = original(self)
+        for instance_id, leases in view.leases.items():
+            for lease in leases:
+                if lease.owner != self._owner and lease.expired(self._clock.time()):
+                    self._api.untag_instances([instance_id], [lease.key])
+        return view
+
+    return mock.patch.object(Booking, "_read", read)
+
+
+# Where it is seen; another order for a seed wants new ones.
+NEEDED = {
+    _settles: (whoever_dies, 86),
+    _looks_again: (whatever_the_clocks_say, 0),
+    _sees_itself: (however_late_all_read, 14),
+    _later_withdraws: (however_late_all_read, 1),
+    _leases_end: (whoever_dies, 0),
+    _own_lease_ends: (whoever_dies, 8),
+    _cleans_up_its_own: (whoever_dies, 306),
+}
+
+
+@pytest.mark.parametrize("rule", NEEDED, ids=lambda rule: rule.__name__.strip("_"))
+def test_a_rule_is_needed(rule: Callable[[], AbstractContextManager[Any]]) -> None:
+    orders, seed = NEEDED[rule]
+    orders(seed)
+    with rule(), pytest.raises(AssertionError):
+        orders(seed)

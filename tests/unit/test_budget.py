@@ -317,12 +317,22 @@ def test_an_expired_lease_is_no_obstacle_and_is_removed() -> None:
 def test_an_expired_lease_that_cannot_be_removed_is_no_obstacle_either() -> None:
     scene = Scene()
     lease = Lease("dead", START - 600, START - 1)
-    scene.tag("i-4", **{lease.key: lease.value})
+    scene.tag("i-1", **{lease.key: lease.value})
 
     def refuse(instance_ids: Sequence[str], keys: Sequence[str]) -> None:
         raise api_error("Forbidden.RAM", status=403)
 
     scene.api.untag_instances = refuse  # type: ignore[method-assign]
+    booked = scene.book(["i-1"])
+    assert (booked.taken, booked.expired) == (["i-1"], {})
+    assert scene.leases("i-1") == ["dead", "ours"]
+
+
+def test_an_expired_lease_is_removed_by_who_takes_the_host_only() -> None:
+    """Its run may be claiming the host anew."""
+    scene = Scene()
+    lease = Lease("dead", START - 600, START - 1)
+    scene.tag("i-4", **{lease.key: lease.value})
     booked = scene.book(["i-1"])
     assert (booked.taken, booked.expired) == (["i-1"], {})
     assert scene.leases("i-4") == ["dead"]

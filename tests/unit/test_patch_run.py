@@ -301,24 +301,85 @@ def test_a_script_for_sh_comes_to_no_host_with_windows(step: dict[str, Any]) -> 
     assert world.patch(preflight=report, steps=[step | {"platform": "linux"}])["instances"]["i-2"]["ok"]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"mode": "assess"}, "cannot be assessed yet, and web-02 is one"),
-        (
-            {"health": HEALTH | {"script": "true"}},
-            "cannot be asked for their health yet, and web-02",
-        ),
-    ],
-)
-def test_what_is_not_there_for_windows_is_refused(options: dict[str, Any], words: str) -> None:
+def with_windows() -> World:
+    """The second host runs Windows."""
     world = World()
     world.apis["r-2"].instances["i-2"] = instance("i-2", os_type="windows")
     world.apis["r-2"].agents["i-2"] = agent("i-2", version="2.1.3.317")
-    report = world.preflight()
-    with pytest.raises(BadInput, match=words):
-        world.patch(preflight=report, **options)
+    return world
+
+
+def test_health_is_not_there_for_windows_and_refused() -> None:
+    world = with_windows()
+    with pytest.raises(BadInput, match="cannot be asked for their health yet, and web-02"):
+        world.preflight(health=HEALTH | {"script": "true"})
     assert "run_command" not in world.called()
+
+
+def test_a_host_with_windows_keeps_no_other_from_being_assessed() -> None:
+    world = with_windows()
+    found = world.patch(preflight=world.preflight(mode="assess"), mode="assess")["instances"]
+    assert found["i-1"]["status"] == "assessed"
+    assert (found["i-2"]["ok"], found["i-2"]["failure"], found["i-2"]["changed"]) == (False, "input", False)
+    assert "Hosts with Windows cannot be assessed yet" in found["i-2"]["error_info"]
+    assert world.apis["r-2"].called("run_command") == []
+
+
+def beside_others(world: World, **host: Any) -> None:
+    """A host more in the inventory, that may be anything."""
+    world.instances.append({"name": "odd", "instance_id": "i-9", "region_id": "r-2"} | host)
+
+
+@pytest.mark.parametrize(
+    ("host", "region_id", "aside"),
+    [
+        ({"instance_id": ""}, "r-1", {"odd": "It has no instance id: set ecs_instance_id in the inventory."}),
+        (
+            {"instance_id": "i-2"},
+            "r-1",
+            {
+                "web-02": "It has the same instance id as odd, i-2: give each its own ecs_instance_id, or take one of "
+                "them out of the inventory.",
+                "odd": "It has the same instance id as web-02, i-2: give each its own ecs_instance_id, or take one of "
+                "them out of the inventory.",
+            },
+        ),
+        (
+            {},
+            None,
+            {"web-01": "Its region is not known: set ecs_region_id, or export ALIBABA_CLOUD_REGION_ID."},
+        ),
+    ],
+)
+def test_what_the_inventory_does_not_say_keeps_no_other_host_from_being_assessed(
+    host: dict[str, Any], region_id: str | None, aside: dict[str, str]
+) -> None:
+    world = World()
+    beside_others(world, **host)
+    ids = {one["name"]: one["instance_id"] for one in world.instances}
+    report = world.preflight(mode="assess", all_instance_ids=ids, region_id=region_id)
+    assert report["set_aside"] == aside
+    assert set(report["instances"]) == {ids[name] for name in ids if name not in aside}
+    world.instances = [one for one in world.instances if one["name"] not in aside]
+    assert set(world.patch(preflight=report, mode="assess")["instances"]) == set(report["instances"])
+
+
+@pytest.mark.parametrize("host", [{"instance_id": ""}, {"instance_id": "i-2"}, {"region_id": None}])
+def test_a_run_is_refused_for_what_the_inventory_does_not_say(host: dict[str, Any]) -> None:
+    world = World()
+    world.instances[0]["region_id"] = "r-1"
+    beside_others(world, **host)
+    with pytest.raises(BadInput):
+        world.preflight(region_id=None)
+    assert world.called() == []
+
+
+def test_an_assessment_of_nothing_but_such_hosts_is_refused() -> None:
+    world = World()
+    for one in world.instances:
+        one["instance_id"] = ""
+    with pytest.raises(BadInput, match="The hosts web-01, web-02 have no instance id: set ecs_instance_id"):
+        world.preflight(mode="assess")
 
 
 def test_instances_need_a_region_and_names_of_their_own() -> None:

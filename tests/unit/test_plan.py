@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.drift impo
     differences,
     moved_entry,
 )
-from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.plan import Expectation, build_plan, plan_table
+from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.plan import (
+    Expectation,
+    build_plan,
+    check_document,
+    plan_table,
+)
 from ansible_collections.cloudops.alibaba.plugins.module_utils._sdk.errors import BadInput
 
 INPUTS = {"steps": "5um", "restart": "if_required"}
@@ -73,7 +79,10 @@ def test_hosts_are_told_batch_after_batch_and_those_left_out_with_how_to_mend_th
         ["f", "-", "-", "-", "left out (input): It was not assessed."],
         [],
         ["4 hosts in 2 batches, 2 hosts left out"],
-        ["Expected: 16 min (8 min, 8 min), from the settings for 4 hosts"],
+        [
+            "Expected: 16 min (8 min, 8 min), from the settings for 4 hosts; a restart of 2 hosts is not known, and "
+            "not counted"
+        ],
     ]
 
 
@@ -129,9 +138,68 @@ def test_what_is_not_fit_is_away_already() -> None:
     assert plan["batches"] == [["b"], ["c"], ["d"]]
 
 
+def test_check_mode_does_not_know_how_long_it_takes() -> None:
+    nothing = {"status": "checked", "steps": {}, "packages": [], "packages_count": 0, "restart_expected": None}
+    plan = plan_of(verdict(1, **nothing), verdict(2, **nothing))
+    assert plan["batches"] == [["a"], ["b"]]
+    assert rows(plan)[0][-1] == "not known"
+    assert plan_table(plan)[-1] == (
+        "Expected: not known, because the hosts were not asked what there is to do (check mode)"
+    )
+
+
 def test_without_an_assessment_there_is_no_plan() -> None:
     with pytest.raises(BadInput, match=r"nothing was assessed\. The run id is bad\."):
         plan_of({"status": "not_reached", "ok": False, "error_info": "The run id is bad."}, {})
+
+
+# --- whether it is one ---
+
+
+def test_a_plan_that_was_written_can_be_read() -> None:
+    plan = plan_of(verdict(1), verdict(2), verdict(3, ok=False))
+    assert check_document(json.loads(json.dumps(plan))) == plan
+
+
+def damage(plan: dict[str, Any], what: str) -> Any:
+    """Something that is not the plan."""
+    if what in plan:
+        del plan[what]
+    elif what == "host":
+        del plan["hosts"]["a"]
+    elif what == "twice":
+        plan["batches"].append(["a"])
+    elif what == "empty":
+        plan["batches"].append([])
+    elif what == "no_id":
+        del plan["hosts"]["a"]["instance_id"]
+    elif what == "word":
+        plan["hosts"] = "a"
+    elif what == "number":
+        plan["batches"] = [[1]]
+    elif what == "list":
+        return [plan]
+    else:
+        plan["version"] = what
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        *[(key, "is a plan that is damaged") for key in ("batches", "hosts", "inputs", "members", "targets")],
+        *[(key, "is a plan that is damaged") for key in ("host", "twice", "empty", "no_id", "word", "number")],
+        ("list", "is no plan"),
+        ("version", "is no plan"),
+        ("1", "is no plan"),
+        (2, "is a plan of newer version, 2, and this collection reads version 1"),
+        (0, "is a plan of older version, 0, and this collection reads version 1"),
+    ],
+)
+def test_what_is_no_plan_is_called_what_it_is(what: Any, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        check_document(damage(plan_of(verdict(1), verdict(2)), what))
+    assert str(caught.value) == words
 
 
 # --- whether it still holds ----------------------------------------------------------------------------------------
@@ -146,6 +214,7 @@ class World:
         self.members = ["a", "b", "c"]
         self.inputs = dict(INPUTS)
         entry = {"ok": True, "error_info": None, "zone_id": "h", "agent_version": "2.2.3.999"}
+        entry |= {"events": [], "resumed": False}
         self.reports = {id_: entry | {"restart_method": "exit_code"} for id_ in ("i-1", "i-2", "i-3", "i-9")}
         self.batch = ["a"]
 
@@ -164,6 +233,9 @@ def test_a_plan_holds_while_nothing_moves() -> None:
     # An agent that has updated itself is no reason.
     world.reports["i-2"]["agent_version"] = "2.2.4.1"
     assert world.told() == []
+
+
+EVENT = {"event_id": "e-1", "restart_settles": True}
 
 
 def moves(world: World, kind: str) -> str:
@@ -196,19 +268,33 @@ def moves(world: World, kind: str) -> str:
         world.reports["i-3"] |= {"restart_method": "api", "agent_version": "2.2.3.1"}
         agent = "its agent was 2.2.3.999 and is 2.2.3.1"
         return f"Another way to restart: c restarts through the API and not by exit code ({agent})."
+    if kind == "option":
+        world.reports["i-3"]["restart_method"] = "api"
+        return "Another way to restart: c restarts through the API and not by exit code."
+    if kind == "event":
+        world.reports["i-3"] |= {"restart_method": "api", "events": [EVENT]}
+        return "A restart that the plan does not have: c (a system event wants it, through the API)."
+    if kind == "event_gone":
+        world.plan["hosts"]["c"] |= {"restart": "now", "restart_reason": "system_event", "restart_method": "api"}
+        return "A restart that nothing asks for any more: c (its system event is gone)."
+    if kind == "event_besides":
+        world.plan["hosts"]["c"] |= {"restart": "likely", "restart_reason": "update of kernel"}
+        world.reports["i-3"] |= {"restart_method": "api", "events": [EVENT]}
+        return "Another way to restart: c restarts through the API and not by exit code (for a system event)."
     for id_ in ("i-1", "i-2"):
         world.reports[id_] |= {"ok": False, "error_info": f"{id_} is Stopped."}
     return "No longer fit: a (i-1 is Stopped), b (i-2 is Stopped)."
 
 
 KINDS = ["gone", "added", "strange", "serial", "steps", "policy", "instance", "zone", "method", "unfit"]
+KINDS += ["option", "event", "event_gone", "event_besides"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_moved_is_told_in_one_sentence(kind: str) -> None:
     world = World()
-    untouched = copy.deepcopy(world.plan)
     sentence = moves(world, kind)
+    untouched = copy.deepcopy(world.plan)
     assert world.told() == [sentence]
     with pytest.raises(BadInput) as caught:
         check_plan(world.plan, world.batch, world.reality)
@@ -216,6 +302,21 @@ def test_what_has_moved_is_told_in_one_sentence(kind: str) -> None:
         f"Nothing was done, because the plan no longer holds: make a new plan with the playbook assess. {sentence}"
     )
     assert world.plan == untouched
+
+
+@pytest.mark.parametrize("kind", ["method", "event", "event_gone", "event_besides"])
+def test_what_the_run_itself_may_have_moved_does_not_keep_it_from_going_on(kind: str) -> None:
+    world = World()
+    moves(world, kind)
+    world.reports["i-3"]["resumed"] = True
+    assert world.told() == []
+
+
+def test_events_that_could_not_be_read_have_not_gone() -> None:
+    world = World()
+    moves(world, "event_gone")
+    world.reports["i-3"] |= {"events": None, "restart_method": "api"}
+    assert world.told() == []
 
 
 def test_all_kinds_are_told_at_once() -> None:

@@ -45,6 +45,11 @@ def test_errors(most: Any, failed: list[str], words: str | None) -> None:
     assert reason(failed, max_errors=most) == words
 
 
+def test_a_run_whose_first_hosts_were_refused_says_no_number() -> None:
+    assert reason(["input"], batch=1, max_errors=0) == "its first hosts were refused, as is said there"
+    assert reason(["input"], batch=1, max_errors=1) is None
+
+
 @given(st.lists(st.sampled_from(["script", "offline", "health"])), st.integers(0, 5), st.integers(0, 5))
 def test_a_run_goes_on_only_within_every_budget(failed: list[str], most: int, offline: int) -> None:
     goes_on = reason(failed, max_errors={"all": most, "offline": offline}) is None

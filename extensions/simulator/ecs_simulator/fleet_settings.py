@@ -50,6 +50,8 @@ class Settings:
     says, and not the pending ones, as has been seen."""
     accepted_event_s: float = 60.0
     """How long after AcceptInquiredSystemEvent the event is Executed."""
+    tags_read_after_s: float = 0.0
+    """How long after TagResources and UntagResources tags are still read as they were."""
     stop_grace_s: float = 2.0
     """How long processes get between SIGTERM and SIGKILL when a machine shuts down."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from alibabacloud_ecs20140526 import models
+from ecs_simulator.clock import ManualClock
 from simulator_helpers import REGION, Caller, make_fleet, refused, serving
 
 WEB, DB = "i-bp1testweb000000001", "i-bp1testdb0000000001"
@@ -42,6 +43,19 @@ async def test_instances_are_tagged_found_by_it_and_untagged(call: Caller) -> No
     assert await tags(call, WEB, DB) == [(WEB, "app", "shop"), (DB, "stage", "prod"), (DB, "app", "shop")]
     await call("UntagResources", resource_id=[WEB, DB], all=True, **asked)
     assert await tags(call, WEB, DB) == []
+
+
+async def test_tags_may_be_read_later_than_they_are_written(tmp_path: Path, clock: ManualClock) -> None:
+    fleet = make_fleet({"name": "web-01", "id": WEB}, settings={"tags_read_after_s": 3})
+    async with serving(fleet, tmp_path, machine="scripted", clock=clock) as call:
+        await tag(call, {"app": "web"}, WEB)
+        assert await tags(call, WEB) == []
+        await clock.advance(2)
+        await call("UntagResources", region_id=REGION, resource_type="instance", resource_id=[WEB], tag_key=["app"])
+        await clock.advance(1)
+        assert await tags(call, WEB) == [(WEB, "app", "web")]
+        await clock.advance(2)
+        assert await tags(call, WEB) == []
 
 
 async def test_a_tag_without_a_value_means_any(call: Caller) -> None:

@@ -91,7 +91,6 @@ class Booking:
         self._clock = clock
         self._progress = progress
         self._held: dict[str, Lease] = {}
-        self._over: list[tuple[str, Lease]] = []
         self._expired: dict[str, list[Lease]] = {}
 
     def look(self) -> Booked:
@@ -109,7 +108,6 @@ class Booking:
         view = self._read()
         self._held = {key: lease for key in self._wanted for lease in self._ours(view, key)}
         while True:
-            self._clean_up()
             leased = self._leased(view)
             possible, never = fitting(self._possible(view), _in_the_end(view.groups, leased), {}, view.names)
             taken, denied = fitting(possible, view.groups, leased, view.names)
@@ -150,6 +148,7 @@ class Booking:
                 if lease.expired(self._clock.time()) or not all(lease in self._ours(view, key) for key in taken):
                     break
                 if self._fits(view, taken, None):
+                    self._clean_up(view, taken)
                     return lease.until
                 if deadline.passed or not self._fits(view, taken, lease.rank):
                     break
@@ -175,22 +174,24 @@ class Booking:
             if not quiet:
                 raise
 
-    def _clean_up(self) -> None:
-        """Remove leases whose time is over: their runs have died, or have left failed hosts to be looked at.
+    def _clean_up(self, view: View, taken: Sequence[str]) -> None:
+        """Remove the leases on what was taken whose time is over: their runs have died, or left it to be looked at.
 
-        They are in nobody's way: where they cannot be removed, they stay.
+        Nobody else may: their run may be claiming anew, by the same key, and tags cannot be compared and removed. On
+        what this run holds, no other run can be at work. Where they cannot be removed they are in nobody's way.
         """
-        by_key: dict[str, dict[str, Lease]] = defaultdict(dict)
-        for instance_id, lease in self._over:
-            by_key[lease.key][instance_id] = lease
-        for key, over in by_key.items():
-            for chunk in chunks(list(over), limits.TAG_IDS):
+        now = self._clock.time()
+        over: dict[str, dict[str, Lease]] = defaultdict(dict)
+        for instance_id in taken:
+            for lease in view.leases[instance_id]:
+                if lease.owner != self._owner and lease.expired(now):
+                    over[lease.key][instance_id] = lease
+        for key, leases in over.items():
+            for chunk in chunks(list(leases), limits.TAG_IDS):
                 with suppress(CloudError):
                     self._api.untag_instances(chunk, [key])
                     for instance_id in chunk:
-                        seen = self._expired.setdefault(instance_id, [])
-                        seen += [over[instance_id]] if over[instance_id] not in seen else []
-        self._over = []
+                        self._expired.setdefault(instance_id, []).append(leases[instance_id])
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -198,14 +199,7 @@ class Booking:
         """The groups of the wanted instances as they are now."""
         rows = look_at_groups(self._api, self._budget, self._wanted, self._play)
         agents = look_at_agents(self._api, list(rows))
-        now = self._clock.time()
         leases = {key: leases_of(row.tags) for key, row in rows.items()}
-        self._over = [
-            (key, lease)
-            for key, of_instance in leases.items()
-            for lease in of_instance
-            if lease.owner != self._owner and lease.expired(now)
-        ]
         members: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for instance_id, row in rows.items():
             members[self._key_of(row)].append(instance_id)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._sdk.errors import BadInput
+from .events import wants_restart
+from .plan import COMES
 from .report import METHODS
 
 _ADVICE = "make a new plan with the playbook assess"
@@ -73,11 +75,24 @@ def host_moved(plan: Mapping[str, Any], name: str, reality: Reality) -> Iterator
         return
     if report["zone_id"] != planned["zone_id"]:
         yield "Other zones", f"{name} was in {planned['zone_id']} and is in {report['zone_id']}"
-    # Agents update themselves: a version matters only for how the host restarts.
-    if report["restart_method"] != planned["restart_method"]:
+    if report["resumed"]:
+        return  # this very run has been there, and may have closed a system event by now
+    event, method = wants_restart(report["events"]), report["restart_method"]
+    if event and method == "api" and reality.inputs["restart"] != "never" and planned["restart"] not in COMES:
+        yield "A restart that the plan does not have", f"{name} (a system event wants it, through the API)"
+    elif planned["restart_reason"] == "system_event" and report["events"] is not None and not event:
+        yield "A restart that nothing asks for any more", f"{name} (its system event is gone)"
+    elif method != planned["restart_method"]:
         was, now = (METHODS.get(one["restart_method"], "not at all") for one in (planned, report))
-        agent = f"its agent was {planned['agent_version']} and is {report['agent_version']}"
-        yield "Another way to restart", f"{name} restarts {now} and not {was} ({agent})"
+        yield "Another way to restart", f"{name} restarts {now} and not {was}{_why(planned, report, event)}"
+
+
+def _why(planned: Mapping[str, Any], report: Mapping[str, Any], event: bool) -> str:
+    """What has changed how a host restarts, where that can be told; nothing is left but the option of the role."""
+    # Agents update themselves: a version matters only for how the host restarts.
+    if report["agent_version"] != planned["agent_version"]:
+        return f" (its agent was {planned['agent_version']} and is {report['agent_version']})"
+    return " (for a system event)" if event else ""
 
 
 def moved_entry(plan: Mapping[str, Any], name: str, reality: Reality) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from .report import METHODS, columns, packages_text
 
 VERSION = 1
 _FIT = ("assessed", "checked")
-_COMES = ("now", "likely")
+COMES = ("now", "likely")
+"""``restart`` of hosts that a run would restart."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,18 @@ class Expectation:
     def of(self, name: str, verdict: Mapping[str, Any]) -> tuple[int, str]:
         """Seconds, and where they come from: report or settings."""
         before = self.earlier.get(name) or {}
-        comes = verdict.get("restart_expected") in _COMES
+        comes = verdict.get("restart_expected") in COMES
         began, ended = parse_time(before.get("started_at") or ""), parse_time(before.get("finished_at") or "")
         if before.get("ok") and before.get("status") != "assessed" and began is not None and ended is not None:
             more = self.restart_s if comes and not before.get("restarted") else 0
             return round(ended - began) + more, "report"
         needed = any(step["state"] != "done" for step in (verdict.get("steps") or {}).values())
         return (self.patch_s if needed else 0) + (self.restart_s if comes else 0), "settings"
+
+
+# What a run reads in a plan, and of each of its hosts.
+_OF_PLAN = {"made_at", "inputs", "targets", "members"}
+_OF_HOST = {"instance_id", "region_id", "zone_id", "agent_version", "restart_method", "restart", "restart_reason"}
 
 
 def build_plan(
@@ -66,11 +72,13 @@ def build_plan(
         raise BadInput(f"There is no plan, because nothing was assessed. {why}".rstrip())
     expectation = expectation or Expectation()
     hosts = {name: _entry(verdict) for name, verdict in results.items()}
-    times = {name: expectation.of(name, verdict) for name, verdict in results.items() if hosts[name]["fit"]}
+    # In check mode hosts are not asked, so nobody knows.
+    asked = {name: verdict for name, verdict in results.items() if verdict.get("status") != "checked"}
+    times = {name: expectation.of(name, verdict) for name, verdict in asked.items() if hosts[name]["fit"]}
     for name, (seconds, _source) in times.items():
         hosts[name]["expected_s"] = seconds
     batches = _batches(results, hosts, sizes, max_unavailable or {})
-    batches_s = [max(times[name][0] for name in batch) for batch in batches]
+    batches_s = [max(times[name][0] if name in times else 0 for name in batch) for batch in batches]
     return {
         "version": VERSION,
         "made_at": made_at,
@@ -86,6 +94,29 @@ def build_plan(
         },
         "hosts": hosts,
     }
+
+
+def check_document(plan: Any) -> dict[str, Any]:
+    """A plan as :func:`build_plan` makes it, or :class:`BadInput`: what it is in place of one."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("version"), int):
+        raise BadInput("is no plan")
+    if plan["version"] != VERSION:
+        age = "newer" if plan["version"] > VERSION else "older"
+        raise BadInput(f"is a plan of {age} version, {plan['version']}, and this collection reads version {VERSION}")
+    try:
+        names = [name for batch in plan["batches"] for name in batch]
+        whole = (
+            len(set(names)) == len(names)
+            and all(plan["batches"])
+            and all(plan["hosts"][name].keys() >= _OF_HOST for name in names)
+            and plan["inputs"].keys() >= {"steps", "restart"}
+            and plan.keys() >= _OF_PLAN
+        )
+    except (AttributeError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise BadInput("is a plan that is damaged")
+    return plan
 
 
 def _entry(verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,12 +179,19 @@ def plan_table(plan: Mapping[str, Any]) -> list[str]:
 
 def _row(name: str, host: Mapping[str, Any], batch: str) -> tuple[str, str, str, str, str]:
     restart = {"no": "no", "unknown": "not known"}.get(host["restart"], host["restart"])
-    if host["restart"] in _COMES:
+    reason = "a system event" if host["restart_reason"] == "system_event" else host["restart_reason"]
+    if host["restart"] in COMES:
         method = METHODS.get(host["restart_method"], "by itself")
-        restart = f"{'yes' if host['restart'] == 'now' else 'probably'}, {method}: {host['restart_reason']}"
-    elif host["restart"] == "unknown" and host["restart_reason"]:
-        restart = f"not known ({host['restart_reason']})"
-    return name, batch, _to_do(host), restart, duration(host["expected_s"])
+        restart = f"{'yes' if host['restart'] == 'now' else 'probably'}, {method}: {reason}"
+    elif host["restart"] == "unknown" and reason:
+        restart = f"not known ({reason})"
+    return (
+        name,
+        batch,
+        _to_do(host),
+        restart,
+        "not known" if host["expected_s"] is None else duration(host["expected_s"]),
+    )
 
 
 def _to_do(host: Mapping[str, Any]) -> str:
@@ -176,6 +214,10 @@ def _summary(plan: Mapping[str, Any], unfit: int) -> list[str]:
     each = ", ".join(duration(seconds) for seconds in expected["batches_s"])
     batches = f"{len(plan['batches'])} {'batch' if len(plan['batches']) == 1 else 'batches'}"
     lines = [f"{count(fit, 'host')} in {batches}" + (f", {count(unfit, 'host')} left out" if unfit else "")]
-    if fit:
-        lines.append(f"Expected: {duration(expected['total_s'])} ({each}), from {origin}")
+    unsure = [name for batch in plan["batches"] for name in batch if plan["hosts"][name]["restart"] == "unknown"]
+    if fit and not origin:
+        lines.append("Expected: not known, because the hosts were not asked what there is to do (check mode)")
+    elif fit:
+        more = f"; a restart of {count(len(unsure), 'host')} is not known, and not counted" if unsure else ""
+        lines.append(f"Expected: {duration(expected['total_s'])} ({each}), from {origin}{more}")
     return lines

@@ -74,6 +74,31 @@ def check_unique(instance_ids: Mapping[str, str]) -> None:
         raise BadInput(f"Nothing was done. {' '.join(problems)}")
 
 
+def set_aside(
+    instances: Sequence[Mapping[str, Any]], all_instance_ids: Mapping[str, str], region_id: str | None
+) -> dict[str, str]:
+    """Hosts of which the inventory does not say what they are, and a sentence on each: how to mend it.
+
+    Empty when these are all hosts; the run is then refused, as it is where it is not only to look.
+    """
+    ids = {**{one["name"] or one["instance_id"]: one["instance_id"] for one in instances}, **all_instance_ids}
+    found: dict[str, str] = {}
+    for instance in instances:
+        instance_id = instance["instance_id"]
+        name = instance["name"] or instance_id
+        others = [other for other, its_id in ids.items() if its_id == instance_id and other != name]
+        if not instance_id:
+            found[name] = "It has no instance id: set ecs_instance_id in the inventory."
+        elif others:
+            found[name] = (
+                f"It has the same instance id as {', '.join(others)}, {instance_id}: give each its own "
+                "ecs_instance_id, or take one of them out of the inventory."
+            )
+        elif not (instance["region_id"] or region_id):
+            found[name] = "Its region is not known: set ecs_region_id, or export ALIBABA_CLOUD_REGION_ID."
+    return found if len(found) < len(instances) else {}
+
+
 def settle_method(wanted: str, agent: AgentRow | None, platform: str = "linux") -> str:
     """``auto`` becomes exit_code, or api where the agent is too old for exit codes (or does not tell its version)."""
     if wanted != "auto":
@@ -122,6 +147,19 @@ def _may_restart(instance: InstanceRow, seen: Seen, now: float) -> bool:
     if not _is_away(seen):
         return False
     return instance.status == "Starting" or (seen.heartbeat is not None and now - seen.heartbeat < _RECENT_S)
+
+
+def without_windows(report: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The same with hosts with Windows as unfit, which cannot be assessed yet."""
+    info = (
+        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of its "
+        "own, without a plan."
+    )
+    unfit = {"ok": False, "failure": "input", "error_code": None, "error_info": info}
+    return {
+        key: {**entry, **unfit} if entry["ok"] and entry["platform"] == "windows" else dict(entry)
+        for key, entry in report.items()
+    }
 
 
 def not_examined(region_id: str, instance_ids: Sequence[str], error: CloudError) -> dict[str, dict[str, Any]]:

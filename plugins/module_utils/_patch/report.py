@@ -88,7 +88,8 @@ def table(report: Mapping[str, Any]) -> list[str]:
     ]
     lines = columns(rows)
     counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in report["counts"].items())
-    return [*lines, "", f"Run {report['run_id'] or '(none)'}: {counts}", *_notes(report)]
+    run = f"Run {report['run_id']}" if report["run_id"] else "No run began"
+    return [*lines, "", f"{run}: {counts}", *_notes(report)]
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:

@@ -25,7 +25,7 @@ from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .lease import PREFIX
 from .leasing import leased_by, release
-from .preflight import check_token, check_unique, examine, new_run_id, not_examined, token_of
+from .preflight import check_token, check_unique, examine, new_run_id, not_examined, set_aside, token_of, without_windows
 from .steps import check_run_id, inputs_of
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
@@ -72,11 +72,16 @@ def preflight(
     looked at is a failure of its hosts, unless it is the same with all of them. With a ``plan``, the first batch is
     refused when anything in all of it has moved; in later ones hosts that have are unfit. With ``max_unavailable``, the
     first one is refused when one of the batches that ``serial`` makes can never fit. What :func:`patch` would refuse of
-    the ``work`` is refused here, before hooks do anything to a host.
+    the ``work`` is refused here, before hooks do anything to a host. To assess, hosts of which the inventory does not
+    say what they are do not keep the others from it.
     """
     budget = read_budget(max_unavailable) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
+    aside = set_aside(instances, all_instance_ids, region_id) if work.mode == "assess" else {}
+    if aside:
+        instances = [one for one in instances if (one["name"] or one["instance_id"]) not in aside]
+        all_instance_ids = {name: id_ for name, id_ in all_instance_ids.items() if name not in aside}
     names = _names(instances)
     check_unique(all_instance_ids or names)
     check_unique(names)
@@ -99,7 +104,7 @@ def preflight(
             apis[region] = api = connect(region)
             found = examine(api, ids, method, earlier, now=clock.time())
             notes += merge_events(api, found, auto=method == "auto", may_restart=work.restart != "never")
-            report |= found
+            report |= without_windows(found) if work.mode == "assess" else found
         except CloudError as error:
             errors.append(error)
             report |= not_examined(region, ids, error)
@@ -112,7 +117,7 @@ def preflight(
         else:
             report |= {id_: report[id_] | moved_entry(plan, name, reality) for name, id_ in names.items()}
         report = {instance_id: report[instance_id] for instance_id in names.values()}
-    fit, _unfit = _hosts(apis.__getitem__, instances, region_id, {"instances": report}, run_id, work.restart)
+    fit, _unfit = _hosts(apis.__getitem__, instances, region_id, {"instances": report}, run_id, work)
     check_platforms(fit, work)
     if runner_dir:
         _batch_of(fit, run_id, work, work.limits, runner_dir, clock, progress).check()
@@ -144,6 +149,7 @@ def preflight(
         "token": token_of(run_id, report),
         "deadline": conditions.deadline,
         "instances": report,
+        "set_aside": aside,
         "notes": notes,
         "warnings": notes + _event_warnings(names, report, work.restart),
     }
@@ -196,7 +202,7 @@ def patch(
         raise BadInput("runner_dir is not set; the collection's action plugin sets it when Ansible runs this module.")
     limits = _until_deadline(work.limits, preflight.get("deadline"), clock)
     limits = _within_leases(limits, preflight["instances"].values(), clock)
-    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, work.restart)
+    fit, verdicts = _hosts(connect, instances, region_id, preflight, run_id, work)
     for host in fit:
         if preflight["instances"][host.instance_id].get("returning"):
             host.place = returning(clock, limits.restart_timeout_s)
@@ -296,7 +302,7 @@ def _hosts(
     region_id: str | None,
     preflight: Mapping[str, Any],
     run_id: str,
-    restart: str,
+    work: Work,
 ) -> tuple[list[Host], dict[str, dict[str, Any]]]:
     """The hosts that the preflight found fit, and the verdicts on the others."""
     owners = {instance_id: name for name, instance_id in _names(instances).items()}
@@ -313,7 +319,9 @@ def _hosts(
                     api,
                     report["restart_method"],
                     report["platform"],
-                    event=restart != "never" and report["restart_method"] == "api" and wants_restart(report["events"]),
+                    event=work.restart != "never"
+                    and report["restart_method"] == "api"
+                    and wants_restart(report["events"]),
                 )
                 for key, report in reports.items()
                 if report["ok"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -64,11 +64,15 @@ def read_conditions(stop: Mapping[str, Any]) -> Conditions:
 def stop_before(conditions: Conditions, batch: int, failed: Sequence[str], *, now: float, batch_s: int) -> Stop | None:
     """Why the batch with this number does not start, or None.
 
-    ``failed`` has the blame of each host that has failed in the run; ``batch_s`` is what a batch may take.
+    ``failed`` has the blame of each host that has failed in the run; ``batch_s`` is what a batch may take. A run that
+    has come to no batch yet, and has hosts that failed, was refused with them.
     """
     if conditions.after_batch is not None and batch > conditions.after_batch:
         return Stop("after_batch", f"it was to stop after batch {conditions.after_batch}")
-    return _too_many(conditions.most_errors, failed) or _too_late(conditions.deadline, now, batch_s)
+    why = _too_many(conditions.most_errors, failed)
+    if why and batch == 1:
+        return replace(why, reason="its first hosts were refused, as is said there")
+    return why or _too_late(conditions.deadline, now, batch_s)
 
 
 def _too_many(most: Mapping[str, int], failed: Sequence[str]) -> Stop | None:

@@ -86,11 +86,10 @@ def check_platforms(hosts: Sequence[Host], work: Work) -> None:
     windows = [host.name for host in hosts if host.platform == "windows"]
     if not windows:
         return
-    if work.mode == "assess" or work.health.wanted:
-        what = "assessed" if work.mode == "assess" else "asked for their health"
+    if work.health.wanted:
         raise BadInput(
-            f"Hosts with Windows cannot be {what} yet, and {windows[0]} is one: have a play of their own for them. "
-            "Nothing was done."
+            f"Hosts with Windows cannot be asked for their health yet, and {windows[0]} is one: have a play of their "
+            "own for them. Nothing was done."
         )
     unclear = [step for step in work.steps if needs_platform(step)]
     if unclear:

@@ -58,8 +58,12 @@ def tag_resources(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
     for of_resource in chosen.values():
         if len(of_resource.keys() | tags.keys()) > _MAXIMUM_TAGS:
             raise _too_many("Tags", "tags")
-    for of_resource in chosen.values():
-        of_resource |= tags
+
+    def tag() -> None:
+        for of_resource in chosen.values():
+            of_resource |= tags
+
+    cloud.later(cloud.fleet.settings.tags_read_after_s, tag)
     return {}
 
 
@@ -70,9 +74,13 @@ def untag_resources(cloud: Cloud, parameters: Parameters) -> dict[str, Any]:
         raise _too_many("Tags", "tags")
     if not keys and not parameters.flag("All"):
         raise missing("TagKey")
-    for tags in chosen.values():
-        for key in keys or list(tags):
-            tags.pop(key, None)
+
+    def untag() -> None:
+        for tags in chosen.values():
+            for key in keys or list(tags):
+                tags.pop(key, None)
+
+    cloud.later(cloud.fleet.settings.tags_read_after_s, untag)
     return {}
 
 

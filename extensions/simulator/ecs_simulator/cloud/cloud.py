@@ -101,6 +101,18 @@ class Cloud:
         host.stop(force=False)
         self._later.start(stop_and_release())
 
+    def later(self, seconds: float, change: Callable[[], None]) -> None:
+        """Do something after so many seconds, and at once when there are none."""
+
+        async def wait() -> None:
+            await self.clock.sleep(seconds)
+            change()
+
+        if seconds:
+            self._later.start(wait())
+        else:
+            change()
+
     async def start(self) -> None:
         """Boot every machine that the fleet file says is running; then its faults begin."""
         gate = asyncio.Semaphore(_BOOTS_AT_ONCE)
