@@ -152,8 +152,8 @@ def _may_restart(instance: InstanceRow, seen: Seen, now: float) -> bool:
 def without_windows(report: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The same with hosts with Windows as unfit, which cannot be assessed yet."""
     info = (
-        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of its "
-        "own, without a plan."
+        "Hosts with Windows cannot be assessed yet. A run that follows the plan leaves it out: patch it in a run of "
+        "its own, without a plan."
     )
     unfit = {"ok": False, "failure": "input", "error_code": None, "error_info": info}
     return {

@@ -25,7 +25,16 @@ from .hooks import check_hooks
 from .host import Host, PatchApi, returning
 from .lease import PREFIX
 from .leasing import leased_by, release
-from .preflight import check_token, check_unique, examine, new_run_id, not_examined, set_aside, token_of, without_windows
+from .preflight import (
+    check_token,
+    check_unique,
+    examine,
+    new_run_id,
+    not_examined,
+    set_aside,
+    token_of,
+    without_windows,
+)
 from .steps import check_run_id, inputs_of
 from .stop import read_conditions, stop_before
 from .verdict import verdict_of
