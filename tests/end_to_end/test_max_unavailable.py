@@ -19,6 +19,11 @@ pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
 
 PATCH = ROOT / "playbooks" / "patch.yml"
 ONE_OF_APP = {"hosts": 1, "by": ["tag:app"], "settle_s": 1}
+# Long enough for two jobs to meet.
+SLOW: dict[str, Any] = {
+    "patch_hosts_batches": [1],
+    "patch_hosts_steps": [{"name": "slow", "script": "sleep 5", "restart": "never"}],
+}
 
 
 def options(**variables: Any) -> list[str]:
@@ -74,9 +79,8 @@ def test_two_jobs_at_once_share_one_budget(folder: Path) -> None:
     cloud = make_cloud(folder, *({"name": name, "tags": {"app": "web"}} for name in "abc"))
     try:
         logs = [folder / "one.log", folder / "two.log"]
-        variables: dict[str, Any] = {"patch_hosts_batches": [1], "patch_hosts_max_unavailable": ONE_OF_APP}
         jobs = [
-            start(cloud, log, hosts, **variables, patch_hosts_run_id=run_id)
+            start(cloud, log, hosts, **SLOW, patch_hosts_max_unavailable=ONE_OF_APP, patch_hosts_run_id=run_id)
             for log, hosts, run_id in zip(logs, ("a,b", "b,c"), ("one", "two"), strict=True)
         ]
         statuses = [job.wait(timeout=500) for job in jobs]
@@ -99,7 +103,7 @@ def test_two_jobs_over_different_hosts_of_a_zone_share_one_budget(folder: Path) 
         logs = [folder / "one.log", folder / "two.log"]
         budget = {"hosts": 1, "by": ["zone"], "of": "region", "settle_s": 1}
         jobs = [
-            start(cloud, log, hosts, patch_hosts_batches=[1], patch_hosts_max_unavailable=budget)
+            start(cloud, log, hosts, **SLOW, patch_hosts_max_unavailable=budget)
             for log, hosts in zip(logs, ("a,b", "c,d"), strict=True)
         ]
         statuses = [job.wait(timeout=500) for job in jobs]
@@ -164,7 +168,7 @@ def test_hosts_beyond_the_budget_are_left_alone(folder: Path) -> None:
 
 
 def test_what_can_never_fit_and_what_is_refused_disturb_nobody(folder: Path) -> None:
-    """Batches that are too large, leases that are too short; and what is refused later gives its hosts back."""
+    """Batches that are too large, leases that are too short, steps that are none: nothing is even leased."""
     cloud = make_cloud(folder, *({"name": name} for name in "abc"))
     try:
         budget = {"hosts": 1, "settle_s": 0}
@@ -182,7 +186,6 @@ def test_what_can_never_fit_and_what_is_refused_disturb_nobody(folder: Path) -> 
             assert outcome.status != 0
             assert words in outcome.result["hosts"]["a"]["error_info"]
             assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
-        assert cloud.audit(action="TagResources") == []
         outcome = patch(
             cloud,
             patch_hosts_batches=[1],
@@ -191,8 +194,7 @@ def test_what_can_never_fit_and_what_is_refused_disturb_nobody(folder: Path) -> 
         )
         assert outcome.status != 0
         assert {result["status"] for result in outcome.result["hosts"].values()} == {"not_reached"}
-        assert len(cloud.audit(action="TagResources")) == 1
-        assert leases(cloud) == {"a": [], "b": [], "c": []}
+        assert cloud.audit(action="TagResources") == []
         assert cloud.audit(action="RunCommand") == []
     finally:
         cloud.stop()

@@ -87,7 +87,9 @@ TABLE = (
         timeouts=NEVER_BACK,
     ),
     Row("heartbeat slow", {"fault": "heartbeat_slow", "seconds": 3600}),
-    Row("report lost", {"fault": "report_lost"}, _is(("unknown", "timeout")), timeouts=NO_ANSWER),
+    Row("report lost", {"fault": "report_lost"}, _is(("unknown", "timeout")), methods=(API,), timeouts=NO_ANSWER),
+    # The restart that follows tells the service that the command is over.
+    Row("report before a restart lost", {"fault": "report_lost"}, methods=(EXIT_CODE,)),
     Row(
         "last report lost",
         {"fault": "report_lost", "after": AT_THE_END},
