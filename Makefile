@@ -131,7 +131,7 @@ test-virtual: venv-dev ## Roll out RUNS=1000 times on a virtual clock, from SEED
 test-sample: venv-dev ## A sample of the kill matrix, of the fault matrix, of the random and of the virtual runs
 	@$(MAKE) --no-print-directory test-virtual RUNS=100
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=12
-	@$(MAKE) --no-print-directory test-faults FAULT_SAMPLE=18
+	@$(MAKE) --no-print-directory test-faults FAULT_SAMPLE=25
 	@$(MAKE) --no-print-directory test-random RUNS=16
 
 bench-modules: venv-dev ## Measure what a script on 1, 100 and 1,000 instances costs, beside other ways: 8 min
