@@ -110,7 +110,11 @@ def run_module(
         **rules,
     )
     clock = RealClock()
-    progress = Progress(clock, enabled=module.params.get("progress", True))
+    progress = Progress(
+        clock,
+        enabled=module.params.get("progress", True),
+        quiet=lambda line: str(remove_values(line, module.no_log_values)),
+    )
     try:
         result = core(Context(module.params, module.check_mode, clock, progress))
     except CloudError as error:

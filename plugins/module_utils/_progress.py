@@ -3,13 +3,13 @@
 """Progress lines of a wait, from the module to the action plugin that shows them.
 
 The action plugin names a pipe in the environment. Without one (``async``, or a module run by hand) progress goes
-nowhere. Lines hold ids, counts and times, never contents.
+nowhere. Lines hold ids, counts and times, never contents; a secret that was given in place of an id is taken out.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ._waiting import Clock
@@ -21,10 +21,11 @@ LEAST_PAUSE_S = 10.0
 
 
 class Progress:
-    """Says something when it is new, at most every ten seconds."""
+    """Says something when it is new, at most every ten seconds; ``quiet`` takes secrets out of a line."""
 
-    def __init__(self, clock: Clock, *, enabled: bool = True) -> None:
+    def __init__(self, clock: Clock, *, enabled: bool = True, quiet: Callable[[str], str] = str) -> None:
         self._clock = clock
+        self._quiet = quiet
         self._pipe = os.environ.get(VARIABLE) if enabled else None
         self._last_line = ""
         self._last_time: float | None = None
@@ -55,7 +56,7 @@ class Progress:
             try:
                 descriptor = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
                 try:
-                    os.write(descriptor, line.encode() + b"\n")
+                    os.write(descriptor, self._quiet(line).encode() + b"\n")
                 finally:
                     os.close(descriptor)
             except OSError:

@@ -63,3 +63,14 @@ def test_what_is_shown_when_interrupted_is_the_outermost_line(tmp_path: Path, mo
     lines = os.read(reader, 65536).decode().splitlines()
     os.close(reader)
     assert lines == [INTERRUPTED + line for line in [*["a restart goes on"] * 3, ""]]
+
+
+def test_a_line_is_shown_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "pipe"))
+    progress = Progress(FakeClock(), quiet=lambda line: line.replace("secret", "***"))
+    progress.say("run secret")
+    with progress.when_interrupted("start again as secret"):
+        assert os.read(reader, 1000) == f"run ***\n{INTERRUPTED}start again as ***\n".encode()
+    os.close(reader)
