@@ -221,7 +221,9 @@ def test_a_limit_that_the_plan_has_not_is_refused(settled: Cloud) -> None:
     before = sent(settled)
     outcome = follow(settled, "--limit", "a,b")
     assert refused(outcome, "c: in the plan, and not in this play")
-    assert "The run stopped before batch 1: its first hosts were refused, as is said there." in outcome.output
+    assert (
+        "The run stopped before batch 1: its first hosts were refused, for the reason in their rows." in outcome.output
+    )
     assert "No run began: 2 not reached" in outcome.output
     assert sent(settled) == before
 

@@ -46,7 +46,8 @@ def test_errors(most: Any, failed: list[str], words: str | None) -> None:
 
 
 def test_a_run_whose_first_hosts_were_refused_says_no_number() -> None:
-    assert reason(["input"], batch=1, max_errors=0) == "its first hosts were refused, as is said there"
+    why = reason(["input"], batch=1, max_errors=0)
+    assert why == "its first hosts were refused, for the reason in their rows"
     assert reason(["input"], batch=1, max_errors=1) is None
 
 

@@ -71,7 +71,7 @@ def stop_before(conditions: Conditions, batch: int, failed: Sequence[str], *, no
         return Stop("after_batch", f"it was to stop after batch {conditions.after_batch}")
     why = _too_many(conditions.most_errors, failed)
     if why and batch == 1:
-        return replace(why, reason="its first hosts were refused, as is said there")
+        return replace(why, reason="its first hosts were refused, for the reason in their rows")
     return why or _too_late(conditions.deadline, now, batch_s)
 
 
