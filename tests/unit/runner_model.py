@@ -84,15 +84,14 @@ class Model:
 
     def begun(self, work: Work, living: list[Work]) -> None:
         step = self.steps[work.name]
-        if work.keeper not in self.host.keepers(self.host.processes()):
+        if work.keeper in self.host.keepers(self.host.processes()):
+            for other in self.host.works:
+                if other.keeper == work.keeper and other is not work and other.leader not in self.seen:
+                    # A keeper does one thing after the other.
+                    self.ended(other)
+        else:
             # Killed while the step was about to begin, which then has another parent: nobody will see the end of it.
             self.dead_keepers.add(work.keeper)
-        for other in self.host.works:
-            if work.keeper in self.dead_keepers:
-                break
-            if other.keeper == work.keeper and other is not work and other.leader not in self.seen:
-                # A keeper does one thing after the other.
-                self.ended(other)
         if work.kind == "guard":
             step.guards.append(work)
             return
