@@ -131,13 +131,10 @@ options:
         default: 1800
       lease_s:
         description:
-          - For how many seconds hosts are leased, more than hooks, a batch and a restart may take.
-          - If not set, O(max_unavailable.work_s) and 5 minutes.
+          - For how many seconds hosts are leased, more than hooks, a batch and a restart may take. One that is shorter
+            than O(timeout), O(soak_time) and O(restart_timeout) together is refused.
+          - If not set, these and 5 minutes.
         type: int
-      work_s:
-        description: How many seconds a batch and a restart may take. A lease that is shorter is refused.
-        type: int
-        default: 8100
       settle_s:
         description: How many seconds it may take until a tag that was written is read by everybody.
         type: int

@@ -35,7 +35,7 @@ from ansible_collections.cloudops.alibaba.tests.unit.fakes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-GOOD = {"hosts": "2", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 8400, "work_s": 0, "settle_s": 5}
+GOOD = {"hosts": "2", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 8400, "settle_s": 5}
 NO_NAMES: dict[str, str] = {}
 
 
@@ -44,7 +44,7 @@ NO_NAMES: dict[str, str] = {}
     [("1", 9, 1), ("3", 2, 3), ("25%", 8, 2), ("25%", 7, 1), ("1%", 3, 1), ("100%", 4, 4), ("50%", 1, 1)],
 )
 def test_a_percentage_is_floored_and_at_least_one(hosts: str, size: int, most: int) -> None:
-    assert read_budget(GOOD | {"hosts": hosts}).most_of(size) == most
+    assert read_budget(GOOD | {"hosts": hosts}, 0).most_of(size) == most
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,21 @@ def test_a_percentage_is_floored_and_at_least_one(hosts: str, size: int, most: i
         ({"by": ["tag:"]}, "has 'tag:'"),
         ({"wait_s": -1}, "wait_s of max_unavailable is -1"),
         ({"lease_s": 0}, "lease_s of max_unavailable is 0"),
-        ({"lease_s": 599, "work_s": 600}, "is 599, and a batch and a restart may take 600 s: give more"),
         ({"settle_s": -1}, "settle_s"),
     ],
 )
 def test_what_is_no_budget_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match="max_unavailable") as caught:
-        read_budget(GOOD | change)
+        read_budget(GOOD | change, 0)
     assert words in str(caught.value)
 
 
 def test_a_lease_is_as_long_as_the_work_and_a_little_more() -> None:
-    assert read_budget(GOOD | {"lease_s": None, "work_s": 8100}).lease_s == 8400
+    assert read_budget(GOOD | {"lease_s": None}, 8100).lease_s == 8400
+    with pytest.raises(
+        BadInput, match="lease_s of max_unavailable is 599, and a batch and a restart may take 600 s: give more"
+    ):
+        read_budget(GOOD | {"lease_s": 599}, 600)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_a_lease_is_as_long_as_the_work_and_a_little_more() -> None:
     ],
 )
 def test_what_groups_are_of(by: list[str], of: str | None, means: str) -> None:
-    assert read_budget(GOOD | {"by": by, "of": of}).of == means
+    assert read_budget(GOOD | {"by": by, "of": of}, 0).of == means
 
 
 @given(
@@ -216,7 +219,7 @@ class Scene:
         self.clock = FakeClock()
         self.api = FakeApi.of(self.clock, *IDS)
         self.lines = Lines(self.clock)
-        self.budget = read_budget(GOOD | budget)
+        self.budget = read_budget(GOOD | budget, 0)
 
     def booking(self, wanted: list[str], owner: str = "ours", failed: tuple[str, ...] = ()) -> Booking:
         return Booking(

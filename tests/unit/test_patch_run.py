@@ -396,7 +396,9 @@ def test_instances_need_a_region_and_names_of_their_own() -> None:
 
 # --- how many may be unavailable ------------------------------------------------------------------------------------
 
-ONE_OF_A_ZONE = {"hosts": "1", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 600, "work_s": 60, "settle_s": 5}
+ONE_OF_A_ZONE = {"hosts": "1", "by": ["zone"], "of": None, "wait_s": 1800, "lease_s": 600, "settle_s": 5}
+# What a lease of ten minutes is long enough for.
+SHORT = {"max_unavailable": ONE_OF_A_ZONE, "timeout": 50, "restart_timeout": 10}
 
 
 class Zone(World):
@@ -413,7 +415,7 @@ class Zone(World):
         self.instances = [{"name": name, "instance_id": self.ids[name], "region_id": None} for name in names]
 
     def book(self, **more: Any) -> dict[str, Any]:
-        options = {"batch": 1, "all_instance_ids": self.ids, "max_unavailable": ONE_OF_A_ZONE, "serial": [1]}
+        options = {"batch": 1, "all_instance_ids": self.ids, "serial": [1], **SHORT}
         return self.preflight(**options | more)
 
 
@@ -448,24 +450,23 @@ def test_nobody_is_waited_for_beyond_the_deadline() -> None:
 
 def test_when_a_region_cannot_be_booked_the_others_are_given_back() -> None:
     world = World()
-    budget = {"max_unavailable": ONE_OF_A_ZONE}
     first = {key: row.tags for key, row in world.apis["r-1"].instances.items()}
     world.apis["r-2"].refuse_tags = lambda: api_error("Forbidden.RAM", status=403)
     with pytest.raises(CloudError, match=r"Forbidden\.RAM"):
-        world.preflight(**budget)
+        world.preflight(**SHORT)
     assert {key: row.tags for key, row in world.apis["r-1"].instances.items()} == first
     # What an earlier start of the run has leased it may be at work on.
     world.instances.pop()
-    world.preflight(**budget)
+    world.preflight(**SHORT)
     world.instances.append({"name": "web-02", "instance_id": "i-2", "region_id": "r-2"})
     with pytest.raises(CloudError, match=r"Forbidden\.RAM"):
-        world.preflight(**budget)
+        world.preflight(**SHORT)
     assert list(world.apis["r-1"].instances["i-1"].tags) == ["cloudops-lease.r-1"]
 
 
 def test_hosts_are_given_back_once() -> None:
     world = World()
-    world.preflight(max_unavailable=ONE_OF_A_ZONE)
+    world.preflight(**SHORT)
 
     def give(**more: Any) -> dict[str, Any]:
         return give_back(world.connect, world.instances, "r-1", **{"run_id": "r-1", "dry": False} | more)
@@ -477,7 +478,7 @@ def test_hosts_are_given_back_once() -> None:
 
 def test_what_cannot_be_given_back_stays_and_is_warned_of() -> None:
     world = World()
-    world.preflight(max_unavailable=ONE_OF_A_ZONE)
+    world.preflight(**SHORT)
     world.apis["r-2"].refuse_tags = lambda: api_error("Forbidden.RAM", status=403)
     done = give_back(world.connect, world.instances, "r-1", run_id="r-1", dry=False)
     assert done["released_ids"] == ["i-1"]

@@ -74,6 +74,11 @@ class Limits:
     restart_timeout_s: int
     soak_s: int = 0
 
+    @property
+    def most_s(self) -> int:
+        """How long hosts may be away for a batch that begins now."""
+        return self.timeout_s + self.soak_s + self.restart_timeout_s
+
 
 class Batch:
     """The hosts of one batch, until each has its verdict."""

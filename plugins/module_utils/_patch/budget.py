@@ -23,7 +23,6 @@ BUDGET_SPEC: dict[str, dict[str, Any]] = {
     "of": {"type": "str", "choices": ["play", "region"]},
     "wait_s": {"type": "int", "default": 1800},
     "lease_s": {"type": "int"},
-    "work_s": {"type": "int", "default": 8100},
     "settle_s": {"type": "int", "default": 5},
 }
 
@@ -95,13 +94,15 @@ def read_share(value: Mapping[str, Any]) -> Share:
     return Share(hosts, tuple(value["by"]))
 
 
-def read_budget(value: Mapping[str, Any]) -> Budget:
-    """The budget from a module's option (``BUDGET_SPEC``); raises :class:`BadInput`."""
+def read_budget(value: Mapping[str, Any], work_s: int) -> Budget:
+    """The budget from a module's option (``BUDGET_SPEC``); raises :class:`BadInput`.
+
+    ``work_s`` is how many seconds a batch and a restart may take: a lease must not be shorter.
+    """
     share = read_share(value)
     for name in ("wait_s", "settle_s"):
         if value[name] < 0:
             raise BadInput(f"{name} of max_unavailable is {value[name]}, and must not be negative.")
-    work_s = value["work_s"]
     lease_s = work_s + _MARGIN_S if value["lease_s"] is None else value["lease_s"]
     if lease_s < max(work_s, 1):
         raise BadInput(

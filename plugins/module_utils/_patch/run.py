@@ -84,7 +84,7 @@ def preflight(
     the ``work`` is refused here, before hooks do anything to a host. To assess, hosts of which the inventory does not
     say what they are do not keep the others from it.
     """
-    budget = read_budget(max_unavailable) if max_unavailable else None
+    budget = read_budget(max_unavailable, work.limits.most_s) if max_unavailable else None
     earlier = check_run_id(run_id) if run_id else None
     run_id = earlier or new_run_id(clock)
     aside = set_aside(instances, all_instance_ids, region_id) if work.mode == "assess" else {}
