@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +27,7 @@ from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
 from ..module_utils._progress import INTERRUPTED, VARIABLE
+from ._last_words import LastWords
 from ._orphans import ended_with_ansible
 from ._output import flush_each_line
 
@@ -55,7 +55,7 @@ class ControllerAction(ActionBase):
         if self._task.delegate_to in (None, "", *_LOCAL):
             self._move_to_controller(task_vars)
         if not self._task.async_val:
-            with self._progress(), ended_with_ansible():
+            with self._progress():
                 return result | self._execute_module(task_vars=task_vars)
         job = self._execute_module(task_vars=task_vars, wrap_async=True)
         if self._task.poll and not job.get("failed"):
@@ -126,19 +126,19 @@ class ControllerAction(ActionBase):
 
     @contextmanager
     def _progress(self) -> Iterator[None]:
-        """Show the lines that the module writes into a pipe, as they come."""
+        """Show the lines that the module writes into a pipe, as they come; the last one if Ansible ends under it."""
         folder = tempfile.mkdtemp(prefix="cloudops-", dir=constants.DEFAULT_LOCAL_TMP)
         pipe = os.path.join(folder, "progress")
         os.mkfifo(pipe, 0o600)
         # Opened for writing too: it then never ends while the module opens and closes it.
         descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
         stop_read, stop_write = os.pipe()
-        kept = _Kept()
-        thread = threading.Thread(target=_show_lines, args=(descriptor, stop_read, kept), daemon=True)
+        words = LastWords()
+        thread = threading.Thread(target=_show_lines, args=(descriptor, stop_read, words), daemon=True)
         self._task.environment = [*(self._task.environment or []), {VARIABLE: pipe}]
         thread.start()
         try:
-            with kept.shown_when_interrupted():
+            with words.said_when_interrupted(), ended_with_ansible(words.say):
                 yield
         finally:
             os.write(stop_write, b".")
@@ -150,44 +150,7 @@ class ControllerAction(ActionBase):
             os.rmdir(folder)
 
 
-class _Kept:
-    """The line that a module has asked to show if it is interrupted."""
-
-    line = ""
-
-    @contextmanager
-    def shown_when_interrupted(self) -> Iterator[None]:
-        """Show it before Ansible's own handler ends this worker, and the module with it."""
-
-        def show(number: int, frame: Any) -> None:
-            if self.line and stderr is not None:
-                os.write(stderr, f"    {self.line}\n".encode())
-            if callable(before):
-                before(number, frame)
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        stderr = _errors_of_ansible()
-        before = signal.getsignal(signal.SIGINT)
-        signal.signal(signal.SIGINT, show)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-            if stderr is not None:
-                os.close(stderr)
-
-
-def _errors_of_ansible() -> int | None:
-    """The error output of Ansible's main process: once interrupted, that shows nothing more that workers send it."""
-    try:
-        return os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND)
-    except OSError:
-        return None  # not on Linux: people have the first line of the wait
-
-
-def _show_lines(descriptor: int, stop: int, kept: _Kept) -> None:
+def _show_lines(descriptor: int, stop: int, words: LastWords) -> None:
     """Display whole lines until told to stop; what is in the pipe by then is still shown."""
     rest = b""
     while True:
@@ -196,7 +159,7 @@ def _show_lines(descriptor: int, stop: int, kept: _Kept) -> None:
             *lines, rest = (rest + os.read(descriptor, 65536)).split(b"\n")
             for line in (line.decode("utf-8", "replace") for line in lines):
                 if line.startswith(INTERRUPTED):
-                    kept.line = line.removeprefix(INTERRUPTED)
+                    words.line = line.removeprefix(INTERRUPTED)
                 else:
                     display.display(f"    {line}")
         elif stop in readable:

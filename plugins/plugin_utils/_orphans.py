@@ -13,19 +13,22 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def ended_with_ansible() -> Iterator[None]:
-    """End this worker, and the module in it, when Ansible's main process is gone; on Linux, elsewhere nothing."""
+def ended_with_ansible(before_that: Callable[[], None]) -> Iterator[None]:
+    """End this worker, and the module in it, when Ansible's main process is gone; on Linux, elsewhere nothing.
+
+    ``before_that`` is called first: a main process that ends quickly leaves the worker no time to be interrupted.
+    """
     ansible = _await_able()
     if ansible is None:
         yield
         return
     stop_read, stop_write = os.pipe()
-    thread = threading.Thread(target=_end_with, args=(ansible, stop_read), daemon=True)
+    thread = threading.Thread(target=_end_with, args=(ansible, stop_read, before_that), daemon=True)
     thread.start()
     try:
         yield
@@ -51,9 +54,10 @@ def _await_able() -> int | None:
     return None
 
 
-def _end_with(ansible: int, stop: int) -> None:
+def _end_with(ansible: int, stop: int, before_that: Callable[[], None]) -> None:
     readable, _writable, _errors = select.select([ansible, stop], [], [])
     if stop not in readable:
+        before_that()
         _end_group()
 
 

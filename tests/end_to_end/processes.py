@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+
+# Far less than what is waited for takes, and enough for a loaded machine.
+GONE_S = 60
 
 
 def command_of(pid: int) -> bytes:
@@ -33,6 +37,14 @@ def with_home(home: Path) -> set[int]:
         if f"HOME={home}".encode() in variables:
             found.add(int(environment.parent.name))
     return found
+
+
+def await_nobody(home: Path) -> None:
+    """Until no process has this home any more."""
+    end = time.monotonic() + GONE_S
+    while left := with_home(home):
+        assert time.monotonic() < end, f"{left} go on"
+        time.sleep(0.05)
 
 
 def is_below(pid: int, root: int) -> bool:

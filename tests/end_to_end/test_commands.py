@@ -7,12 +7,14 @@ import base64
 import re
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from end_to_end.clouds import Cloud, make_cloud
+from end_to_end.processes import await_nobody
 
 pytestmark = pytest.mark.once  # it does not depend on Ansible or Python
 
@@ -21,6 +23,7 @@ AWAY = "mi-hz0endtoend0002"
 RUN = "cloudops.alibaba.ecs_run_command"
 WAIT = "cloudops.alibaba.ecs_wait_invocation"
 COMMAND = "cloudops.alibaba.ecs_command"
+WAITS = re.compile(r"Waiting for 1 instance, .*: invocation (\S+)\n")
 SEND = "cloudops.alibaba.ecs_send_file"
 
 
@@ -107,36 +110,39 @@ def test_questions_that_fail_lose_nobody(folder: Path, fault: dict[str, Any]) ->
         cloud.stop()
 
 
-def test_ctrl_c_says_what_goes_on_and_no_progress_says_nothing(cloud: Cloud) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_who_ends_a_run_reads_what_goes_on(cloud: Cloud, ending: signal.Signals) -> None:
     ids = [cloud.ids()["web-01"]]
-    quiet = cloud.play([{RUN: {"instance_ids": ids, "content": "true", "progress": False}}])
-    assert "Waiting for" not in quiet.output
     path = cloud.folder / "interrupted.yml"
     path.write_text(
         f"- hosts: web-01\n  gather_facts: false\n  tasks:\n    - {RUN}: {{instance_ids: {ids}, content: sleep 60}}\n",
         encoding="utf-8",
     )
-    process = subprocess.Popen(
-        cloud.command(path),
-        cwd=cloud.folder,
-        env=cloud.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if "Waiting for 1 instance" in line:
-            process.send_signal(signal.SIGINT)
-    process.wait()
-    invoke_id = next(line.rsplit(maxsplit=1)[1] for line in lines if "Waiting for 1 instance" in line)
+    # Into a file: what is written there twice must not be lost, as it is not on a terminal.
+    log = cloud.folder / "output"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            cloud.command(path), cwd=cloud.folder, env=cloud.environment, stdout=output, stderr=output
+        )
+    with process:
+        while not (waits := WAITS.search(log.read_text(encoding="utf-8"))):
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+        process.send_signal(ending)
+    await_nobody(cloud.folder / "home")
+    lines = log.read_text(encoding="utf-8").splitlines()
     (said,) = [line for line in lines if "Interrupted" in line]
-    assert f"it goes on: invocation {invoke_id} in cn-hangzhou." in said
+    invoke_id = waits[1]
+    assert said.startswith(f"    Interrupted, and on the instances it goes on: invocation {invoke_id} in cn-hangzhou. ")
     assert f"ecs_wait_invocation and invoke_ids: [{invoke_id}], or end it with ecs_stop_invocation" in said
     stopped = cloud.play([{"cloudops.alibaba.ecs_stop_invocation": {"invoke_id": invoke_id}}])
     assert stopped.result["stopped_ids"] == ids
+
+
+def test_no_progress_says_nothing(cloud: Cloud) -> None:
+    ids = [cloud.ids()["web-01"]]
+    quiet = cloud.play([{RUN: {"instance_ids": ids, "content": "true", "progress": False}}])
+    assert "Waiting for" not in quiet.output
 
 
 def test_managed_instances_get_commands_and_files_with_the_others(folder: Path) -> None:

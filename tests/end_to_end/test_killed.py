@@ -4,24 +4,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from pathlib import Path
 from typing import Any
 
 import yaml
 from end_to_end.clouds import Cloud
-from end_to_end.processes import with_home
+from end_to_end.processes import await_nobody, with_home
 
 RUN = "cloudops.alibaba.ecs_run_command"
-# Far less than the command takes, and enough for a loaded machine.
-GONE_S = 60
-
-
-def await_nobody(home: Path) -> None:
-    end = time.monotonic() + GONE_S
-    while left := with_home(home):
-        assert time.monotonic() < end, f"{left} go on"
-        time.sleep(0.05)
 
 
 def test_kill_9_of_ansible_ends_the_module_and_the_run(cloud: Cloud) -> None:

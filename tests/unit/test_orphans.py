@@ -25,7 +25,11 @@ class Killed:
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        self.calls: list[tuple[int, int]] = []
+        self.calls: list[tuple[int, int] | str] = []
+
+    def said(self) -> None:
+        """What is done before."""
+        self.calls.append("said")
 
     def __call__(self, group: int, number: int) -> None:
         self.calls.append((group, number))
@@ -50,24 +54,24 @@ def killed(main: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> Ki
 
 
 def test_a_worker_ends_when_ansible_does(main: subprocess.Popen[bytes], killed: Killed) -> None:
-    with ended_with_ansible():
+    with ended_with_ansible(killed.said):
         assert not killed.calls
         main.kill()
         assert killed.event.wait(60)
-    assert killed.calls == [(os.getpid(), signal.SIGKILL)]
+    assert killed.calls == ["said", (os.getpid(), signal.SIGKILL)]
 
 
 def test_ansible_was_gone_before(main: subprocess.Popen[bytes], killed: Killed) -> None:
     main.kill()
     main.wait()
-    with ended_with_ansible():
+    with ended_with_ansible(killed.said):
         pass
     assert killed.calls == [(os.getpid(), signal.SIGKILL)]
 
 
 def test_nothing_ends_when_the_module_does_and_nothing_stays_open(killed: Killed) -> None:
     before = sorted(os.listdir("/proc/self/fd")), threading.active_count()
-    with ended_with_ansible():
+    with ended_with_ansible(killed.said):
         assert threading.active_count() == before[1] + 1
     assert (sorted(os.listdir("/proc/self/fd")), threading.active_count()) == before
     assert not killed.calls
@@ -84,7 +88,7 @@ def test_what_cannot_be_watched_or_ended_is_left_alone(
     else:
         monkeypatch.delattr(os, "pidfd_open")
     threads = threading.active_count()
-    with ended_with_ansible():
+    with ended_with_ansible(killed.said):
         main.kill()
         main.wait()
         assert threading.active_count() == threads
