@@ -16,8 +16,11 @@ SEED ?= 1
 ROOT := $(CURDIR)
 GATE := $(ROOT)/tests/tools/gate
 COVERAGE := $(ROOT)/.ansible/coverage
+# What is measured takes twice as long: the matrix goes without, and so do most tests of role and playbooks.
+MEASURED = env COVERAGE_FILE=$(COVERAGE)/$@ coverage run -m
 # A process that was killed leaves a file without data.
-COMBINE = coverage combine --keep --quiet $(COVERAGE)/unit* $(COVERAGE)/integration* 2>/dev/null
+COMBINE = coverage combine --keep --quiet $(COVERAGE)/unit* $(COVERAGE)/modules* 2>/dev/null
+MEASURED_TESTS := $(addprefix tests/end_to_end/test_,modules.py commands.py instances.py killed.py demo.py)
 BIN := $(ROOT)/.venv/bin
 COLLECTIONS := $(ROOT)/.ansible/collections
 COLLECTION := $(COLLECTIONS)/ansible_collections/cloudops/alibaba
@@ -39,7 +42,7 @@ SHELL_FILES := .ci/run tests/tools/gate tests/tools/changelog_fragment roles/pat
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo demo-reset test lint ruff mypy imports shell yaml ansible-lint changelog docs-lint sanity units \
-	targets unit integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
+	targets unit modules integration coverage coverage-write documentation docs bench-modules bench-simulator test-kill \
 	test-faults test-random test-virtual test-sample test-matrix simulator-rootfs venv venv-dev clean
 
 help: ## Show the targets
@@ -64,7 +67,7 @@ demo-reset: ## Forget what the demo has patched
 # Two gates at a time; what a gate prints stays together.
 test: venv-dev ## Run all checks and tests
 	@$(GATE) "all gates" $(MAKE) --jobs=2 --output-sync=target --keep-going lint sanity units targets coverage \
-		documentation test-sample
+		integration documentation test-sample
 
 lint: ruff mypy imports shell yaml ansible-lint changelog docs-lint ## Run the checks that only read: the next eight
 
@@ -103,12 +106,15 @@ targets: venv-dev ## Run the integration targets with ansible-test, against the 
 		python tests/tools/run_ansible_test.py integration
 
 unit: venv-dev .venv/.node ## Run the unit tests, and the simulator's
-	@rm -f $(COVERAGE)/unit*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/unit coverage run -m pytest -q -n 2 --durations=10 tests/unit tests/random_runs tests/virtual_runs extensions/simulator/tests
+	@rm -f $(COVERAGE)/$@*
+	@$(GATE) $@ $(MEASURED) pytest -q -n 2 --durations=10 tests/unit tests/random_runs tests/virtual_runs extensions/simulator/tests
 
-integration: venv-dev ## Run modules, role and demo against the simulator
-	@rm -f $(COVERAGE)/integration*
-	@$(GATE) $@ env COVERAGE_FILE=$(COVERAGE)/integration coverage run -m pytest -q -n 2 --durations=10 tests/end_to_end
+modules: venv-dev ## Run the modules and the demo against the simulator
+	@rm -f $(COVERAGE)/$@*
+	@$(GATE) $@ $(MEASURED) pytest -q -n 2 --durations=10 $(MEASURED_TESTS)
+
+integration: venv-dev ## Run role and playbooks against the simulator
+	@$(GATE) $@ pytest -q -n 2 --durations=10 tests/end_to_end $(addprefix --ignore=,$(MEASURED_TESTS))
 
 simulator-rootfs: venv ## Make what the simulator's nspawn machines are made of, a Debian, unless it is there: 3 min
 	@$(GATE) $@ ecs-simulator rootfs $(ECS_SIMULATOR_ROOTFS)
@@ -137,7 +143,7 @@ test-sample: venv-dev ## A sample of the kill matrix, of the fault matrix, of th
 bench-modules: venv-dev ## Measure what a script on 1, 100 and 1,000 instances costs, beside other ways: 8 min
 	@$(GATE) $@ python tests/bench/modules.py
 
-coverage: unit integration ## Show the coverage of each layer; fails where it has become less
+coverage: unit modules ## Show the coverage of each layer; fails where it has become less
 	@$(GATE) $@ sh -c '$(COMBINE) && python tests/tools/coverage_by_layer.py'
 
 test-matrix: venv-dev ## Run the tests with every pair of Python and ansible-core that can be had here

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleLookupError
+from ansible_collections.cloudops.alibaba.plugins.lookup.patch_plan import LookupModule
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.drift import (
     Reality,
     check_plan,
@@ -15,6 +18,7 @@ from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.drift impo
     moved_entry,
 )
 from ansible_collections.cloudops.alibaba.plugins.module_utils._patch.plan import (
+    VERSION,
     Expectation,
     build_plan,
     check_document,
@@ -338,3 +342,44 @@ def test_what_is_not_fit_any_more_keeps_its_own_reason() -> None:
     world = World()
     moves(world, "unfit")
     assert moved_entry(world.plan, "b", world.reality) == {}
+
+
+# --- the lookup: a file in, the hosts and batches of a play out ------------------------------------------------------
+
+
+def look_up(path: Path, text: str) -> dict[str, Any]:
+    path.write_text(text, encoding="utf-8")
+    (found,) = LookupModule().run([str(path)])
+    return found
+
+
+def test_the_lookup_gives_the_hosts_and_the_sizes_of_the_batches(tmp_path: Path) -> None:
+    plan = plan_of(verdict(1), verdict(2), verdict(3, ok=False))
+    found = look_up(tmp_path / "plan.json", json.dumps(plan))
+    assert (found.pop("order"), found.pop("sizes"), found) == (["a", "b"], [1, 1], plan)
+
+
+@pytest.mark.parametrize("terms", [[], [""]])
+def test_without_a_plan_there_are_no_hosts(terms: list[str]) -> None:
+    assert LookupModule().run(terms) == [{"order": [], "sizes": []}]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no plan, or only a part of one; make one with the playbook assess. Nothing was done."),
+        ('{"version": 99}', f"is a plan of newer version, 99, and this collection reads version {VERSION}; make one"),
+        (json.dumps(plan_of(verdict(1, ok=False))), "is fit to be patched. Nothing was done."),
+    ],
+)
+def test_the_lookup_refuses_what_cannot_be_followed(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(AnsibleLookupError, match=r"^patch_hosts_plan: .*plan\.json") as caught:
+        look_up(tmp_path / "plan.json", text)
+    assert words in str(caught.value)
+
+
+def test_the_lookup_says_which_plan_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "nosuch.json"
+    with pytest.raises(AnsibleLookupError) as caught:
+        LookupModule().run([str(path)])
+    assert str(caught.value) == f"patch_hosts_plan: cannot read {path}: No such file or directory. Nothing was done."
