@@ -134,8 +134,8 @@ test-random: venv-dev ## Hit RUNS=1000 runs at random moments, from SEED=1 on; a
 test-virtual: venv-dev ## Roll out RUNS=1000 times on a virtual clock, from SEED=1 on; all follows from a seed
 	@PYTHONPATH=$(COLLECTIONS):tests $(GATE) $@ python -m virtual_runs --runs $(RUNS) --seed $(SEED)
 
-test-sample: venv-dev ## A sample of the kill matrix, of the fault matrix, of the random and of the virtual runs
-	@$(MAKE) --no-print-directory test-virtual RUNS=100
+test-sample: venv-dev ## The virtual runs, and a sample of the kill matrix, of the fault matrix and of the random runs
+	@$(MAKE) --no-print-directory test-virtual
 	@$(MAKE) --no-print-directory test-kill KILL_SAMPLE=12
 	@$(MAKE) --no-print-directory test-faults FAULT_SAMPLE=25
 	@$(MAKE) --no-print-directory test-random RUNS=16

@@ -302,6 +302,16 @@ def test_a_batch_that_would_end_after_the_deadline_does_not_start(fleet: Cloud) 
     assert fits.status == 0, fits.output
 
 
+def test_in_a_play_of_ones_own_a_deadline_fails_the_hosts_of_the_batch(fleet: Cloud) -> None:
+    late = {"patch_hosts_deadline": in_(600), "patch_hosts_timeouts": {"batch": 601}}
+    outcome = fleet.playbook(own_play(fleet, vars=late, serial=2))
+    assert outcome.status == 2
+    assert [outcome.recap(host)["failed"] for host in "ab"] == [1, 1]
+    assert "\nc " not in outcome.output
+    assert "It was not reached: the deadline " in outcome.output
+    assert nothing_happened(fleet)
+
+
 def test_a_canary_has_to_be_well_after_its_soak(fleet: Cloud) -> None:
     """Its agent goes away while it soaks: the next batch does not start."""
     steps = [{"name": "x", "script": "true", "restart": "never"}]
